@@ -1,0 +1,51 @@
+//! The plan: which partition owns which cores, memory and PCI functions, and what it
+//! starts with.
+//!
+//! Key types: [`Plan`] and what it is made of, [`Violation`] (a broken [`Rule`] at a
+//! [`Place`]) and [`bundle::Bundle`], the one boot module. [`encode`] and [`decode`] are
+//! the plan's binary form. [`check_disjoint`] is the one function that decides whether
+//! every core, page of RAM and PCI function has one owner; [`check`] adds the other rules
+//! that a plan can be held against alone, and [`fit`] holds it against the real machine.
+//! With the feature `source`, [`source::load`](crate::source) reads a plan's TOML form.
+//!
+//! Nothing here panics on any input. Not handled: what only the hardware knows, such as
+//! the requester IDs of virtual functions, ACS, RMRR and shared resets.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+extern crate alloc;
+#[cfg(feature = "source")]
+extern crate std;
+
+pub mod bundle;
+mod check;
+mod checksum;
+mod disjoint;
+mod fit;
+mod format;
+mod limits;
+mod membership;
+mod model;
+mod place;
+mod rule;
+#[cfg(feature = "source")]
+pub mod source;
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+mod testing;
+mod violation;
+
+pub use check::check;
+pub use checksum::crc32c;
+pub use disjoint::check_disjoint;
+pub use fit::{ActualMachine, Fit, check_images, fit};
+pub use format::{DecodeError, FORMAT_VERSION, decode, encode};
+pub use limits::{MAX_COMMAND_LINE, MAX_FUNCTIONS, MAX_NAME, MAX_PARTITIONS};
+pub use model::{
+    Console, Function, Image, ImageIndex, Iommu, Machine, MachineFunction, Partition, Plan,
+};
+pub use place::{PartitionPlace, Place};
+pub use rule::Rule;
+pub use violation::Violation;

@@ -1,0 +1,149 @@
+//! Limits of a plan, and the rules that concern one partition alone.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use addr::PageSize;
+
+use crate::{Function, Iommu, Partition, PartitionPlace, Place, Plan, Rule, Violation};
+
+/// The most partitions that a plan may have.
+pub const MAX_PARTITIONS: usize = 64;
+/// The most PCI functions that a partition may own.
+pub const MAX_FUNCTIONS: usize = 32;
+/// The most characters of a partition's name.
+pub const MAX_NAME: usize = 31;
+/// The most bytes of a command line.
+pub const MAX_COMMAND_LINE: usize = 2047;
+
+/// The NVMe namespace identifiers that name no namespace: 0, and the one that stands for
+/// all of them (NVM Express 1.3d, section 6.1.2 "Valid and Invalid NSIDs").
+const NO_NAMESPACES: [u32; 2] = [0, u32::MAX];
+
+/// Adds what breaks a limit, or a rule about one partition alone.
+pub fn check_limits(plan: &Plan, violations: &mut Vec<Violation>) {
+    if plan.partitions.is_empty() {
+        let what = "the plan has no partition".into();
+        violations.push(Violation::new(Rule::NoPartitions, Place::Plan, what));
+    }
+    for index in MAX_PARTITIONS..plan.partitions.len() {
+        let what = format!("more than {MAX_PARTITIONS} partitions");
+        let place = PartitionPlace::Whole;
+        violations.push(Violation::of(index, place, Rule::TooManyPartitions, what));
+    }
+    for (index, partition) in plan.partitions.iter().enumerate() {
+        let mut add = |place, rule, what| violations.push(Violation::of(index, place, rule, what));
+        check_name(partition, &mut add);
+        check_cores_and_memory(partition, &mut add);
+        check_functions(plan, partition, &mut add);
+        check_image(partition, &mut add);
+    }
+}
+
+type Add<'a> = dyn FnMut(PartitionPlace, Rule, alloc::string::String) + 'a;
+
+fn check_name(partition: &Partition, add: &mut Add<'_>) {
+    let name = &partition.name;
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
+        let what = format!("{name:?} is no name for a partition");
+        add(PartitionPlace::Name, Rule::NameInvalid, what);
+    }
+}
+
+fn check_cores_and_memory(partition: &Partition, add: &mut Add<'_>) {
+    let name = &partition.name;
+    if partition.cores.is_empty() {
+        let what = format!("partition {name:?} has no core");
+        add(PartitionPlace::Cores, Rule::NoCores, what);
+    }
+    if partition.memory.is_empty() {
+        let what = format!("partition {name:?} has no memory");
+        add(PartitionPlace::Memory, Rule::NoMemory, what);
+    }
+    for (number, range) in partition.memory.iter().enumerate() {
+        if !range.is_aligned(PageSize::Size2MiB) {
+            let what = format!("memory {range} of partition {name:?} is not made of 2 MiB pages");
+            add(
+                PartitionPlace::MemoryRange(number),
+                Rule::MemoryMisaligned,
+                what,
+            );
+        }
+    }
+}
+
+fn check_functions(plan: &Plan, partition: &Partition, add: &mut Add<'_>) {
+    let name = &partition.name;
+    if partition.functions.len() > MAX_FUNCTIONS {
+        let what = format!("partition {name:?} has more than {MAX_FUNCTIONS} PCI functions");
+        add(
+            PartitionPlace::Function(MAX_FUNCTIONS),
+            Rule::TooManyFunctions,
+            what,
+        );
+    }
+    for (number, function) in partition.functions.iter().enumerate() {
+        if plan.machine.iommu == Iommu::None {
+            let what = format!("partition {name:?} has {function}, but the machine no IOMMU");
+            add(
+                PartitionPlace::Function(number),
+                Rule::FunctionNeedsIommu,
+                what,
+            );
+        }
+        if let Function::Virtual {
+            number: 0,
+            physical,
+            ..
+        } = function
+        {
+            let what = format!("partition {name:?} has virtual function 0 of {physical}");
+            add(
+                PartitionPlace::VirtualNumber(number),
+                Rule::VirtualFunctionZero,
+                what,
+            );
+        }
+        if let Function::Virtual {
+            namespace: Some(namespace),
+            ..
+        } = function
+            && NO_NAMESPACES.contains(namespace)
+        {
+            let what = format!("{namespace:#x} names no single NVMe namespace");
+            add(
+                PartitionPlace::Namespace(number),
+                Rule::NamespaceInvalid,
+                what,
+            );
+        }
+    }
+}
+
+fn check_image(partition: &Partition, add: &mut Add<'_>) {
+    let name = &partition.name;
+    let image = &partition.image;
+    let mut check_index = |index: Option<crate::ImageIndex>, place| {
+        if index.is_some_and(|index| index.0 == 0) {
+            let what = format!("partition {name:?} names the plan itself as an image");
+            add(place, Rule::ImageMissing, what);
+        }
+    };
+    check_index(Some(image.kernel()), PartitionPlace::Kernel);
+    check_index(image.initial_ramdisk(), PartitionPlace::InitialRamdisk);
+    let command_line = image.command_line();
+    if command_line.len() > MAX_COMMAND_LINE {
+        let length = command_line.len();
+        let what = format!("the command line of partition {name:?} has {length} bytes");
+        add(PartitionPlace::CommandLine, Rule::CommandLineTooLong, what);
+    }
+    if let Some(found) = command_line.chars().find(|found| found.is_control()) {
+        let what = format!("the command line of partition {name:?} contains {found:?}");
+        add(
+            PartitionPlace::CommandLine,
+            Rule::CommandLineCharacter,
+            what,
+        );
+    }
+}

@@ -1,0 +1,284 @@
+//! Takes values out of a TOML document, one type at a time, and collects what is wrong.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::suggestion::nearest;
+use super::value::{parse_bytes, parse_integer};
+use crate::{Place, Rule};
+
+/// A range of bytes in the source.
+pub type Span = Range<usize>;
+
+/// Something that is wrong with the source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    pub rule: Rule,
+    pub span: Option<Span>,
+    pub what: String,
+    pub other: Option<Span>,
+    /// What to do about it, if that is more exact than the rule's remedy.
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    pub const fn new(rule: Rule, span: Option<Span>, what: String) -> Self {
+        Self {
+            rule,
+            span,
+            what,
+            other: None,
+            remedy: None,
+        }
+    }
+}
+
+/// A table of the document.
+pub struct Table<'d> {
+    entries: &'d DeTable<'d>,
+    span: Span,
+    name: &'d str,
+}
+
+impl<'d> Table<'d> {
+    /// `value` as a table, if it is one.
+    pub fn new(value: &'d Spanned<DeValue<'d>>, name: &'d str) -> Option<Self> {
+        let entries = value.get_ref().as_table()?;
+        Some(Self {
+            entries,
+            span: value.span(),
+            name,
+        })
+    }
+
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// The value of `key`, if it is there.
+    pub fn get(&self, key: &'d str) -> Option<Value<'d>> {
+        self.entries.get(key).map(|value| Value { key, value })
+    }
+
+    /// Where `key` itself is written.
+    pub fn key_span(&self, key: &str) -> Option<Span> {
+        self.entries.get_key_value(key).map(|(key, _)| key.span())
+    }
+}
+
+/// A value of the document, and the key that it is of.
+#[derive(Clone, Copy)]
+pub struct Value<'d> {
+    key: &'d str,
+    value: &'d Spanned<DeValue<'d>>,
+}
+
+impl Value<'_> {
+    pub fn span(&self) -> Span {
+        self.value.span()
+    }
+}
+
+/// Collects findings, and the spans of the places that could be read.
+pub struct Reader {
+    findings: Vec<Finding>,
+    spans: BTreeMap<Place, Span>,
+    machine_is_complete: bool,
+}
+
+impl Reader {
+    pub const fn new() -> Self {
+        Self {
+            findings: Vec::new(),
+            spans: BTreeMap::new(),
+            machine_is_complete: false,
+        }
+    }
+
+    pub fn report(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    pub fn into_findings(self) -> Vec<Finding> {
+        self.findings
+    }
+
+    /// Whether everything could be read.
+    pub const fn is_complete(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// How much was found so far, to see whether reading something found more.
+    pub const fn count(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// Says that `place` could be read, and where it is.
+    pub fn mark(&mut self, place: Place, span: Span) {
+        self.spans.insert(place, span);
+    }
+
+    pub fn span(&self, place: Place) -> Option<Span> {
+        self.spans.get(&place).cloned()
+    }
+
+    /// Says that the machine's table has been read.
+    pub const fn end_machine(&mut self) {
+        self.machine_is_complete = self.findings.is_empty();
+    }
+
+    /// Whether enough could be read to say that `rule` is broken: what the machine does not
+    /// have may be in the part of its table that could not be read.
+    pub const fn can_judge(&self, rule: Rule) -> bool {
+        let needs_machine = matches!(
+            rule,
+            Rule::UnknownCore
+                | Rule::MemoryOutsideMachine
+                | Rule::UnknownFunction
+                | Rule::VirtualFunctionTooHigh
+        );
+        self.machine_is_complete || !needs_machine
+    }
+
+    /// The value of `key`, which must be there.
+    pub fn require<'d>(&mut self, table: &Table<'d>, key: &'d str) -> Option<Value<'d>> {
+        let value = table.get(key);
+        if value.is_none() {
+            let what = format!("`{key}` is missing in {}", table.name);
+            self.report(Finding {
+                remedy: Some(format!("add `{key} = …`")),
+                ..Finding::new(Rule::MissingKey, Some(table.span()), what)
+            });
+        }
+        value
+    }
+
+    /// Reports the keys of `table` that are not `known`.
+    pub fn check_keys(&mut self, table: &Table<'_>, known: &[&str]) {
+        for key in table.entries.keys() {
+            let name: &str = key.get_ref();
+            if known.contains(&name) {
+                continue;
+            }
+            let remedy = nearest(name, known).map_or_else(
+                || format!("remove it; the keys here are {}", known.join(", ")),
+                |meant| format!("did you mean `{meant}`?"),
+            );
+            let what = format!("unknown key `{name}` in {}", table.name);
+            self.report(Finding {
+                remedy: Some(remedy),
+                ..Finding::new(Rule::UnknownKey, Some(key.span()), what)
+            });
+        }
+    }
+
+    /// `value` as a table with only `known` keys.
+    pub fn table<'d>(
+        &mut self,
+        value: &Value<'d>,
+        name: &'d str,
+        known: &[&str],
+    ) -> Option<Table<'d>> {
+        match Table::new(value.value, name) {
+            Some(table) => {
+                self.check_keys(&table, known);
+                Some(table)
+            }
+            None => self.wrong_type(value, "a table"),
+        }
+    }
+
+    /// The elements of `value`, each by the key of the array.
+    pub fn array<'d>(
+        &mut self,
+        value: &Value<'d>,
+    ) -> Option<impl Iterator<Item = Value<'d>> + use<'d>> {
+        let key = value.key;
+        match value.value.get_ref() {
+            DeValue::Array(elements) => {
+                let elements: &'d DeArray<'d> = elements;
+                Some(elements.iter().map(move |value| Value { key, value }))
+            }
+            _ => self.wrong_type(value, "an array"),
+        }
+    }
+
+    pub fn string<'d>(&mut self, value: &Value<'d>) -> Option<&'d str> {
+        match value.value.get_ref() {
+            DeValue::String(text) => Some(text),
+            _ => self.wrong_type(value, "a string"),
+        }
+    }
+
+    pub fn boolean(&mut self, value: &Value<'_>) -> Option<bool> {
+        match value.value.get_ref() {
+            DeValue::Boolean(boolean) => Some(*boolean),
+            _ => self.wrong_type(value, "true or false"),
+        }
+    }
+
+    /// A string that `parse` understands; `expected` says what that is.
+    pub fn parse<T>(
+        &mut self,
+        value: &Value<'_>,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.string(value)?;
+        parse(text).or_else(|| self.wrong_value(value, &format!("{text:?}"), expected))
+    }
+
+    /// An integer that `T` can hold; `expected` says what it is.
+    pub fn integer<T: TryFrom<u64>>(&mut self, value: &Value<'_>, expected: &str) -> Option<T> {
+        let DeValue::Integer(integer) = value.value.get_ref() else {
+            return self.wrong_type(value, "an integer");
+        };
+        let digits = integer.as_str();
+        let digits = digits.strip_prefix('+').unwrap_or(digits);
+        let number = parse_integer(digits, integer.radix());
+        let converted = number.and_then(|number| T::try_from(number).ok());
+        converted.or_else(|| self.wrong_value(value, &integer.to_string(), expected))
+    }
+
+    /// An integer, or a string like `"640M"` or `"0x3f8"`, that `T` can hold.
+    pub fn bytes<T: TryFrom<u64>>(&mut self, value: &Value<'_>, expected: &str) -> Option<T> {
+        match value.value.get_ref() {
+            DeValue::Integer(_) => self.integer(value, expected),
+            DeValue::String(_) => self.parse(value, expected, |text| {
+                parse_bytes(text).and_then(|number| T::try_from(number).ok())
+            }),
+            _ => self.wrong_type(value, "an integer or a string"),
+        }
+    }
+
+    fn wrong_type<T>(&mut self, value: &Value<'_>, expected: &str) -> Option<T> {
+        let found = value.value.get_ref().type_str();
+        let article = if found.starts_with(['a', 'i']) {
+            "an"
+        } else {
+            "a"
+        };
+        let what = format!("`{}` is {article} {found}, expected {expected}", value.key);
+        self.report(Finding {
+            remedy: Some(format!("write {expected}")),
+            ..Finding::new(Rule::WrongType, Some(value.span()), what)
+        });
+        None
+    }
+
+    /// Reports that `value`, written `found`, is not what is `expected`.
+    pub fn wrong_value<T>(&mut self, value: &Value<'_>, found: &str, expected: &str) -> Option<T> {
+        let what = format!("`{}` is {found}, expected {expected}", value.key);
+        self.report(Finding {
+            remedy: Some(format!("write {expected}")),
+            ..Finding::new(Rule::WrongValue, Some(value.span()), what)
+        });
+        None
+    }
+}
