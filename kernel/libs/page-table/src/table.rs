@@ -1,0 +1,236 @@
+//! A page table: mapping, unmapping, translating.
+
+use core::marker::PhantomData;
+
+use addr::{Address, HostPhysical, PageSize, Range};
+
+use crate::span::{Rest, Span};
+use crate::walk::{Found, Slot, find, slot};
+use crate::{Access, Format, Leaves, Level, MapError, MemoryKind, TableMemory};
+
+/// A page table of format `F`.
+#[derive(Debug)]
+pub struct PageTable<F> {
+    root: HostPhysical,
+    largest: PageSize,
+    format: PhantomData<F>,
+}
+
+/// Where an address leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Translation {
+    /// The address in memory.
+    pub address: HostPhysical,
+    /// The size of the leaf that maps it.
+    pub page: PageSize,
+    /// What the leaf allows.
+    pub access: Access,
+    /// How accesses are cached.
+    pub kind: MemoryKind,
+}
+
+impl<F: Format> PageTable<F> {
+    /// An empty table, whose leaves will be at most of size `largest`; `None` if there is no
+    /// memory for its root.
+    pub fn new(memory: &mut impl TableMemory, largest: PageSize) -> Option<Self> {
+        let root = memory.allocate()?;
+        Some(Self {
+            root,
+            largest,
+            format: PhantomData,
+        })
+    }
+
+    /// The table of the highest level.
+    #[must_use]
+    pub const fn root(&self) -> HostPhysical {
+        self.root
+    }
+
+    /// Maps the addresses from `from` on to the memory in `to`, by the largest leaves that
+    /// alignment and empty tables allow.
+    ///
+    /// # Errors
+    /// See [`MapError`]; nothing is mapped then, though tables may have been added.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "five and the table: where, what, how"
+    )]
+    pub fn map<A: Address>(
+        &mut self,
+        memory: &mut impl TableMemory,
+        from: A,
+        to: Range<HostPhysical>,
+        access: Access,
+        kind: MemoryKind,
+    ) -> Result<(), MapError> {
+        let span = Span::new::<F>(from.to_u64(), to.bytes())?;
+        let all = Rest {
+            from: span.start,
+            to: to.start(),
+            bytes: to.bytes(),
+            access,
+            kind,
+        };
+        all.check()?;
+        leaf_entry::<F>(&all, PageSize::Size4KiB)?;
+        if self.is_any_mapped(memory, span) {
+            return Err(MapError::AlreadyMapped);
+        }
+        let mut next = Some(all);
+        while let Some(rest) = next {
+            let placed = self.place(memory, &rest);
+            if placed.is_err() {
+                self.clear(
+                    memory,
+                    Span {
+                        start: span.start,
+                        end: rest.from,
+                    },
+                );
+            }
+            next = rest.behind(placed?);
+        }
+        Ok(())
+    }
+
+    /// Takes the `bytes` from `from` on out of the table, splitting larger leaves at both
+    /// ends. What is not mapped stays so.
+    ///
+    /// # Errors
+    /// See [`MapError`]; nothing is unmapped then.
+    pub fn unmap<A: Address>(
+        &mut self,
+        memory: &mut impl TableMemory,
+        from: A,
+        bytes: u64,
+    ) -> Result<(), MapError> {
+        let span = Span::new::<F>(from.to_u64(), bytes)?;
+        self.split_at(memory, span.start)?;
+        self.split_at(memory, span.end)?;
+        self.clear(memory, span);
+        Ok(())
+    }
+
+    /// Where `address` leads; `None` if it is not mapped.
+    pub fn translate<A: Address>(
+        &self,
+        memory: &impl TableMemory,
+        address: A,
+    ) -> Option<Translation> {
+        if address.to_u64() >> F::ADDRESS_BITS != 0 {
+            return None;
+        }
+        let found = find::<F>(memory, self.root, address.to_u64());
+        let page = found.leaf?;
+        let start = F::address(found.entry).align_down(page);
+        Some(Translation {
+            address: start.checked_add(address.page_offset(page))?,
+            page,
+            access: F::access(found.entry),
+            kind: F::kind(found.entry),
+        })
+    }
+
+    /// Counts the leaves and the pages of the table itself.
+    pub fn leaves(&self, memory: &impl TableMemory) -> Leaves {
+        let mut leaves = Leaves::default();
+        leaves.add_table::<F>(memory, self.root, F::ROOT);
+        leaves
+    }
+
+    fn is_any_mapped(&self, memory: &impl TableMemory, span: Span) -> bool {
+        let mut address = span.start;
+        while address < span.end {
+            let found = find::<F>(memory, self.root, address);
+            if found.leaf.is_some() {
+                return true;
+            }
+            address = found.level.end_of_entry(address).unwrap_or(span.end);
+        }
+        false
+    }
+
+    /// Writes the first leaf of `rest`, with the tables on the way to it. A new table is
+    /// empty when it is linked, so nothing is mapped until the leaf is.
+    fn place(&mut self, memory: &mut impl TableMemory, rest: &Rest) -> Result<PageSize, MapError> {
+        let limit = rest.page_size(self.largest);
+        let (mut table, mut level) = (self.root, F::ROOT);
+        loop {
+            let index = level.index(rest.from);
+            match slot::<F>(memory.read(table, index), level) {
+                Slot::Leaf(_) => return Err(MapError::AlreadyMapped),
+                Slot::Table { at, level: below } => (table, level) = (at, below),
+                Slot::Absent => {
+                    if let Some(size) = level.page_size().filter(|size| *size <= limit) {
+                        memory.write(table, index, leaf_entry::<F>(rest, size)?);
+                        return Ok(size);
+                    }
+                    let new = memory.allocate().ok_or(MapError::OutOfTables)?;
+                    memory.write(table, index, F::table_entry(new));
+                    table = new;
+                    // Level 1 has leaves of the least size, so it never comes here.
+                    level = level.below().ok_or(MapError::OutOfTables)?;
+                }
+            }
+        }
+    }
+
+    /// Splits leaves until one begins at `address`, if any covers it.
+    fn split_at(&mut self, memory: &mut impl TableMemory, address: u64) -> Result<(), MapError> {
+        if address >> F::ADDRESS_BITS != 0 {
+            return Ok(());
+        }
+        loop {
+            let found = find::<F>(memory, self.root, address);
+            match found.leaf {
+                Some(size) if !address.is_multiple_of(size.bytes()) => {
+                    self.split(memory, &found)?;
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Replaces a leaf by a table that maps the same. The table is whole before it is linked,
+    /// and the one write that links it changes no translation.
+    fn split(&mut self, memory: &mut impl TableMemory, leaf: &Found) -> Result<(), MapError> {
+        let below = leaf
+            .level
+            .below()
+            .and_then(Level::page_size)
+            .ok_or(MapError::Misaligned)?;
+        let new = memory.allocate().ok_or(MapError::OutOfTables)?;
+        let mut next = Some(Rest {
+            from: 0,
+            to: F::address(leaf.entry).align_down(leaf.leaf.unwrap_or(below)),
+            bytes: leaf.level.entry_bytes(),
+            access: F::access(leaf.entry),
+            kind: F::kind(leaf.entry),
+        });
+        for index in 0..Level::ENTRIES {
+            let Some(rest) = next else { break };
+            memory.write(new, index, leaf_entry::<F>(&rest, below)?);
+            next = rest.behind(below);
+        }
+        memory.write(leaf.table, leaf.index, F::table_entry(new));
+        Ok(())
+    }
+
+    /// Clears the leaves in `span`, at whose ends no leaf is cut.
+    fn clear(&mut self, memory: &mut impl TableMemory, span: Span) {
+        let mut address = span.start;
+        while address < span.end {
+            let found = find::<F>(memory, self.root, address);
+            if found.leaf.is_some() {
+                memory.write(found.table, found.index, 0);
+            }
+            address = found.level.end_of_entry(address).unwrap_or(span.end);
+        }
+    }
+}
+
+/// The entry of the first leaf of `rest`.
+fn leaf_entry<F: Format>(rest: &Rest, size: PageSize) -> Result<u64, MapError> {
+    F::leaf_entry(size, rest.to, rest.access, rest.kind).ok_or(MapError::AccessNotExpressible)
+}

@@ -1,0 +1,272 @@
+//! Base address registers: decoding and sizing (PCI Express Base Specification 5.0,
+//! section 7.5.1.2.1 "Base Address Registers").
+
+use crate::ConfigSpace;
+use crate::header::{BASE_ADDRESS_0, COMMAND, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
+
+/// The number of base address registers of an endpoint.
+pub const REGISTERS: u8 = 6;
+
+/// Bit 0: the register is for I/O space.
+pub const FLAG_IO: u32 = 1 << 0;
+/// Bits 2:1 = 10: the register and the next one hold a 64-bit address.
+pub const FLAG_64_BIT: u32 = 0b10 << 1;
+/// Bit 3: reads have no side effects.
+pub const FLAG_PREFETCHABLE: u32 = 1 << 3;
+
+const TYPE_MASK: u32 = 0b11 << 1;
+const IO_FLAGS: u32 = 0b11;
+const MEMORY_FLAGS: u32 = 0xf;
+
+/// The address space that a BAR decodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BarKind {
+    /// I/O ports.
+    Io,
+    /// Memory below 4 GiB.
+    Memory32 {
+        /// Reads have no side effects.
+        prefetchable: bool,
+    },
+    /// Memory anywhere; takes the next register as well.
+    Memory64 {
+        /// Reads have no side effects.
+        prefetchable: bool,
+    },
+}
+
+impl BarKind {
+    /// The kind that the low bits of a register say.
+    #[must_use]
+    pub const fn from_register(value: u32) -> Self {
+        let prefetchable = value & FLAG_PREFETCHABLE != 0;
+        if value & FLAG_IO != 0 {
+            Self::Io
+        } else if value & TYPE_MASK == FLAG_64_BIT {
+            Self::Memory64 { prefetchable }
+        } else {
+            Self::Memory32 { prefetchable }
+        }
+    }
+
+    /// The low bits of a register of this kind.
+    #[must_use]
+    pub const fn flags(self) -> u32 {
+        match self {
+            Self::Io => FLAG_IO,
+            Self::Memory32 {
+                prefetchable: false,
+            } => 0,
+            Self::Memory32 { prefetchable: true } => FLAG_PREFETCHABLE,
+            Self::Memory64 {
+                prefetchable: false,
+            } => FLAG_64_BIT,
+            Self::Memory64 { prefetchable: true } => FLAG_64_BIT | FLAG_PREFETCHABLE,
+        }
+    }
+
+    /// Whether the next register holds the address' upper half.
+    #[must_use]
+    pub const fn takes_two_registers(self) -> bool {
+        matches!(self, Self::Memory64 { .. })
+    }
+}
+
+/// One base address register, or a pair of them, with its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bar {
+    /// The number of its (first) register, 0 to 5.
+    pub index: u8,
+    /// The address space.
+    pub kind: BarKind,
+    /// The address it has now, 0 if firmware assigned none.
+    pub address: u64,
+    /// The size in bytes, a power of two.
+    pub size: u64,
+}
+
+/// The BARs of a function by the number of their first register.
+pub type Bars = [Option<Bar>; REGISTERS as usize];
+
+/// Sizes the BARs of an endpoint. Memory and I/O decoding are off meanwhile, and registers
+/// and command are as before afterwards: nobody else may use the function at this moment.
+pub fn size_bars<C: ConfigSpace + ?Sized>(config: &C) -> Bars {
+    let command = config.read16(COMMAND);
+    config.write16(
+        COMMAND,
+        command & !(COMMAND_IO_SPACE | COMMAND_MEMORY_SPACE),
+    );
+    let bars = size_registers(config, BASE_ADDRESS_0);
+    config.write16(COMMAND, command);
+    bars
+}
+
+/// Sizes the six registers at `base`, whose decoding the caller has turned off.
+pub(crate) fn size_registers<C: ConfigSpace + ?Sized>(config: &C, base: u16) -> Bars {
+    let mut bars: Bars = [None; REGISTERS as usize];
+    let mut upper_half = false;
+    for (slot, index) in bars.iter_mut().zip(0_u8..) {
+        if upper_half {
+            upper_half = false;
+            continue;
+        }
+        let offset = register_offset(base, index);
+        let kind = BarKind::from_register(config.read32(offset));
+        // The last register has no next one to hold the upper half.
+        if kind.takes_two_registers() && index.wrapping_add(1) == REGISTERS {
+            continue;
+        }
+        upper_half = kind.takes_two_registers();
+        *slot = size_one(config, offset, index, kind);
+    }
+    bars
+}
+
+fn size_one<C: ConfigSpace + ?Sized>(
+    config: &C,
+    offset: u16,
+    index: u8,
+    kind: BarKind,
+) -> Option<Bar> {
+    let flags = if kind == BarKind::Io {
+        IO_FLAGS
+    } else {
+        MEMORY_FLAGS
+    };
+    let (low, low_mask) = probe(config, offset);
+    let mut address = u64::from(low & !flags);
+    let mut mask = u64::from(low_mask & !flags);
+    if kind.takes_two_registers() {
+        let (high, high_mask) = probe(config, offset.wrapping_add(4));
+        address |= u64::from(high) << 32;
+        mask |= u64::from(high_mask) << 32;
+    }
+    // The lowest bit that can be set is the size; the bits above need not all be there.
+    let size = mask & mask.wrapping_neg();
+    (size != 0).then_some(Bar {
+        index,
+        kind,
+        address,
+        size,
+    })
+}
+
+/// The register's value and what it reads after all ones were written; its value is back
+/// afterwards.
+fn probe<C: ConfigSpace + ?Sized>(config: &C, offset: u16) -> (u32, u32) {
+    let value = config.read32(offset);
+    config.write32(offset, u32::MAX);
+    let mask = config.read32(offset);
+    config.write32(offset, value);
+    (value, mask)
+}
+
+/// Gives the BAR whose first register is at `offset` an address.
+pub(crate) fn write_address<C: ConfigSpace + ?Sized>(
+    config: &C,
+    offset: u16,
+    kind: BarKind,
+    address: u64,
+) {
+    let [b0, b1, b2, b3, b4, b5, b6, b7] = address.to_le_bytes();
+    config.write32(offset, u32::from_le_bytes([b0, b1, b2, b3]));
+    if kind.takes_two_registers() {
+        config.write32(offset.wrapping_add(4), u32::from_le_bytes([b4, b5, b6, b7]));
+    }
+}
+
+/// Gives an endpoint's BAR another address. Decoding must be off.
+pub fn set_address<C: ConfigSpace + ?Sized>(config: &C, bar: &Bar, address: u64) {
+    write_address(
+        config,
+        register_offset(BASE_ADDRESS_0, bar.index),
+        bar.kind,
+        address,
+    );
+}
+
+/// The offset of register `index` of those at `base`.
+pub(crate) fn register_offset(base: u16, index: u8) -> u16 {
+    base.wrapping_add(u16::from(index).wrapping_mul(4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake;
+
+    #[test]
+    fn a_64_bit_bar_is_sized_and_left_as_it_was() {
+        let config = fake::physical_function();
+        config.write16(COMMAND, COMMAND_MEMORY_SPACE);
+        let bars = size_bars(&config);
+        let expected = Bar {
+            index: 0,
+            kind: BarKind::Memory64 {
+                prefetchable: false,
+            },
+            address: 0xfe80_0000,
+            size: 0x4000,
+        };
+        assert_eq!(bars, [Some(expected), None, None, None, None, None]);
+        assert_eq!(config.read32(0x10), 0xfe80_0004);
+        assert_eq!(config.read16(COMMAND), COMMAND_MEMORY_SPACE);
+    }
+
+    #[test]
+    fn decoding_is_off_while_a_register_holds_all_ones() {
+        let config = fake::physical_function();
+        config.write16(COMMAND, COMMAND_MEMORY_SPACE);
+        size_bars(&config);
+        assert!(!config.bar_was_written_while_decoding());
+    }
+
+    #[test]
+    fn io_and_32_bit_bars_are_told_apart() {
+        let config = fake::physical_function();
+        config.define(0x18, 0x0000_c001, 0xffff_ffe0);
+        config.define(0x1c, 0xfd00_0008, 0xfff0_0000);
+        let bars = size_bars(&config);
+        assert_eq!(
+            bars[2],
+            Some(Bar {
+                index: 2,
+                kind: BarKind::Io,
+                address: 0xc000,
+                size: 32
+            })
+        );
+        let kind = BarKind::Memory32 { prefetchable: true };
+        assert_eq!(
+            bars[3],
+            Some(Bar {
+                index: 3,
+                kind,
+                address: 0xfd00_0000,
+                size: 0x10_0000
+            })
+        );
+    }
+
+    #[test]
+    fn a_64_bit_bar_in_the_last_register_is_not_one() {
+        let config = fake::physical_function();
+        config.define(0x24, 0xfd00_0004, 0xfff0_0000);
+        assert_eq!(size_bars(&config)[5], None);
+    }
+
+    #[test]
+    fn an_address_is_written_to_both_halves() {
+        let config = fake::physical_function();
+        let bar = size_bars(&config)[0].unwrap();
+        set_address(&config, &bar, 0x12_3456_8000);
+        assert_eq!(size_bars(&config)[0].unwrap().address, 0x12_3456_8000);
+    }
+
+    #[test]
+    fn flags_survive_a_round_trip() {
+        for flags in [0, 1, 4, 8, 12] {
+            assert_eq!(BarKind::from_register(flags).flags(), flags);
+        }
+    }
+}

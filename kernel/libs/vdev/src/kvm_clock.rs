@@ -1,0 +1,199 @@
+//! KVM's paravirtual clock: what a guest reads once and for all to turn its TSC into time
+//! (Linux, Documentation/virt/kvm/x86/msr.rst, `MSR_KVM_WALL_CLOCK_NEW` and
+//! `MSR_KVM_SYSTEM_TIME_NEW`).
+//!
+//! The TSC runs at a constant rate on cores that no one else uses, so the page is written
+//! when the guest registers it and never again. Versions are even: no update is in progress.
+
+/// The bytes of the clock page's structure.
+pub const TIME_INFO_BYTES: usize = 32;
+/// The bytes of the wall clock's structure.
+pub const WALL_CLOCK_BYTES: usize = 12;
+
+const NANOSECONDS: u128 = 1_000_000_000;
+/// The same time on all cores: a reader need not keep it monotonic itself.
+const FLAG_TSC_STABLE: u8 = 1 << 0;
+/// Any even version is a consistent one.
+const VERSION: u32 = 2;
+
+/// The factor and shift with which a TSC of `tsc_hz` becomes nanoseconds: `(tsc shifted left
+/// by shift, or right if it is negative) * factor / 2^32`. The factor's top bit is
+/// set at every frequency that a processor has; both are 0 for a frequency of 0.
+#[must_use]
+pub fn scale(tsc_hz: u64) -> (u32, i8) {
+    // The smallest shift whose factor fits has the most significant bits.
+    let fitting = (-32_i8..=31).find_map(|shift| {
+        let exponent = u32::try_from(32_i32.wrapping_sub(i32::from(shift))).ok()?;
+        let factor = NANOSECONDS
+            .wrapping_shl(exponent)
+            .checked_div(u128::from(tsc_hz))?;
+        u32::try_from(factor).ok().map(|factor| (factor, shift))
+    });
+    fitting.unwrap_or((0, 0))
+}
+
+/// What the clock page says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeInfo {
+    /// The TSC at the moment of `system_time`.
+    pub tsc_timestamp: u64,
+    /// Nanoseconds since the partition's start.
+    pub system_time: u64,
+    /// The TSC's frequency.
+    pub tsc_hz: u64,
+}
+
+impl TimeInfo {
+    /// The structure `pvclock_vcpu_time_info`.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; TIME_INFO_BYTES] {
+        let (factor, shift) = scale(self.tsc_hz);
+        let [v0, v1, v2, v3] = VERSION.to_le_bytes();
+        let [t0, t1, t2, t3, t4, t5, t6, t7] = self.tsc_timestamp.to_le_bytes();
+        let [s0, s1, s2, s3, s4, s5, s6, s7] = self.system_time.to_le_bytes();
+        let [f0, f1, f2, f3] = factor.to_le_bytes();
+        let [shift] = shift.to_le_bytes();
+        [
+            v0,
+            v1,
+            v2,
+            v3,
+            0,
+            0,
+            0,
+            0,
+            t0,
+            t1,
+            t2,
+            t3,
+            t4,
+            t5,
+            t6,
+            t7,
+            s0,
+            s1,
+            s2,
+            s3,
+            s4,
+            s5,
+            s6,
+            s7,
+            f0,
+            f1,
+            f2,
+            f3,
+            shift,
+            FLAG_TSC_STABLE,
+            0,
+            0,
+        ]
+    }
+}
+
+/// The structure `pvclock_wall_clock`: the time of day when the system time was 0.
+#[must_use]
+pub const fn wall_clock_bytes(seconds: u32, nanoseconds: u32) -> [u8; WALL_CLOCK_BYTES] {
+    let [v0, v1, v2, v3] = VERSION.to_le_bytes();
+    let [s0, s1, s2, s3] = seconds.to_le_bytes();
+    let [n0, n1, n2, n3] = nanoseconds.to_le_bytes();
+    [v0, v1, v2, v3, s0, s1, s2, s3, n0, n1, n2, n3]
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test may overflow: it fails"
+)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a guest computes.
+    fn nanoseconds(ticks: u64, factor: u32, shift: i8) -> u128 {
+        let ticks = u128::from(ticks);
+        let shifted = if shift < 0 {
+            ticks >> -shift
+        } else {
+            ticks << shift
+        };
+        (shifted * u128::from(factor)) >> 32
+    }
+
+    #[test]
+    fn a_second_is_a_second() {
+        for hz in [
+            1_000_000_000,
+            2_419_200_000,
+            999_999_999,
+            1_000_000_001,
+            24_000_000,
+        ] {
+            let (factor, shift) = scale(hz);
+            let second = nanoseconds(hz, factor, shift);
+            assert!(
+                (999_999_990..=1_000_000_000).contains(&second),
+                "{hz}: {second}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_factor_keeps_its_bits_at_absurd_frequencies() {
+        assert_eq!(scale(u64::MAX), (1_000_000_000, -32));
+        assert_eq!(scale(1), (4_000_000_000, 30));
+    }
+
+    #[test]
+    fn no_frequency_is_no_clock() {
+        assert_eq!(scale(0), (0, 0));
+    }
+
+    #[test]
+    fn the_page_is_laid_out_as_linux_reads_it() {
+        let info = TimeInfo {
+            tsc_timestamp: 0x1122_3344_5566_7788,
+            system_time: 0x99aa_bbcc_ddee_ff00,
+            tsc_hz: 2_000_000_000,
+        };
+        let bytes = info.bytes();
+        assert_eq!(bytes[0..8], [2, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[8..16], info.tsc_timestamp.to_le_bytes());
+        assert_eq!(bytes[16..24], info.system_time.to_le_bytes());
+        let (factor, shift) = scale(2_000_000_000);
+        assert_eq!((factor, shift), (0x8000_0000, 0));
+        assert_eq!(bytes[24..28], factor.to_le_bytes());
+        assert_eq!(bytes[28..32], [0, 1, 0, 0]);
+        assert_eq!(wall_clock_bytes(5, 7), [2, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_frequency_is_exact_to_a_millionth(
+            hz in 1_000_000_u64..20_000_000_000, seconds in 1_u64..100_000,
+        ) {
+            let (factor, shift) = scale(hz);
+            prop_assert!(factor >= 1 << 31);
+            let ticks = hz * seconds;
+            let exact = u128::from(seconds) * NANOSECONDS;
+            let found = nanoseconds(ticks, factor, shift);
+            prop_assert!(found <= exact);
+            prop_assert!(exact - found <= exact / 1_000_000 + 64);
+        }
+
+        #[test]
+        fn the_frequency_can_be_had_back(khz in 1_000_u64..20_000_000) {
+            // As Linux computes tsc_khz from the page.
+            let (factor, shift) = scale(khz * 1000);
+            let scaled = (1_000_000_u64 << 32) / u64::from(factor);
+            let found = if shift < 0 { scaled << -shift } else { scaled >> shift };
+            prop_assert!(found.abs_diff(khz) <= 32 + khz / 100_000);
+        }
+
+        #[test]
+        fn no_frequency_panics_or_runs_fast(hz: u64) {
+            let (factor, shift) = scale(hz);
+            prop_assert!(nanoseconds(hz, factor, shift) <= NANOSECONDS);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What a guest sees that is not hardware: policy tables and small device models.
+//!
+//! Pure logic, without allocation and without state other than what the caller keeps:
+//!
+//! - policy, deny first: [`msr`], [`cpuid`], [`icr`], [`local_vector_table`], [`message`];
+//! - devices: [`uart`], [`power`], [`kvm_clock`], [`config_space`], [`msix`];
+//! - what a trapped memory access means: [`mov`], [`walk`];
+//! - the words of the counters: [`exit_reason`].
+//!
+//! Whatever comes from a guest is answered by a value; nothing here can panic.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod config_space;
+pub mod cpuid;
+pub mod exit_reason;
+pub mod icr;
+pub mod kvm_clock;
+pub mod local_vector_table;
+pub mod message;
+pub mod mov;
+pub mod msix;
+pub mod msr;
+pub mod power;
+pub mod processor;
+pub mod uart;
+pub mod walk;
+
+pub use exit_reason::ExitReason;

@@ -1,0 +1,29 @@
+//! Intel VT-d as data: what root mode writes for an IOMMU and reads from it.
+//!
+//! The modules are the specification's chapters: [`registers`], [`tables`] (DMA remapping),
+//! [`remapping`] (interrupts), [`invalidation`], [`faults`], and [`dmar`] for the firmware's
+//! description of the units. Second-stage tables themselves are `page_table::SecondStage`.
+//!
+//! Source: Intel Virtualization Technology for Directed I/O, Architecture Specification,
+//! D51397-018, revision 5.10 ("VT-d" below).
+//!
+//! Nothing here touches a register or memory. Used is the legacy mode of translation with
+//! second-stage tables only; not handled: scalable mode, PASIDs, device TLBs (ATS stays off),
+//! posted interrupts, pass-through.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod dmar;
+pub mod faults;
+pub mod invalidation;
+pub mod registers;
+pub mod remapping;
+pub mod tables;
+
+pub use dmar::{DeviceScope, Dmar, DmarError, HardwareUnit, ReservedMemory, ScopeKind};
+pub use faults::{FaultAccess, FaultReason, FaultRecord};
+pub use invalidation::{Descriptor, Queue};
+pub use registers::{Capability, ExtendedCapability, FaultStatus, GlobalCommand, GlobalStatus};
+pub use remapping::{InterruptRemappingEntry, RemappingTable};
+pub use tables::{AddressWidth, ContextEntry, DomainId, RootEntry};
