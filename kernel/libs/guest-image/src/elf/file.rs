@@ -1,0 +1,114 @@
+//! An ELF file with a PVH entry, checked once.
+
+use addr::{GuestPhysical, Range};
+use elf::ElfBytes;
+use elf::abi::{EM_X86_64, PT_LOAD, PT_NOTE};
+use elf::endian::LittleEndian;
+use elf::file::Class;
+use elf::note::Note;
+use elf::segment::{ProgramHeader, SegmentTable};
+
+use super::ElfError;
+use crate::bytes::u32_at;
+
+/// The note of the PVH entry: its owner without the terminating zero, and its type
+/// (Xen 4.19, xen/include/public/elfnote.h).
+const NOTE_OWNER: &[u8] = b"Xen";
+const XEN_ELFNOTE_PHYS32_ENTRY: u64 = 18;
+
+/// More than any linker writes; bounds the work on a file that lies.
+const SEGMENTS_LIMIT: usize = 64;
+
+/// A 64-bit x86 ELF file with a PVH note.
+pub struct ElfFile<'a> {
+    bytes: ElfBytes<'a, LittleEndian>,
+    table: SegmentTable<'a, LittleEndian>,
+    entry: u32,
+}
+
+/// A segment that is loaded.
+pub(super) struct Segment<'a> {
+    /// Where it goes.
+    pub range: Range<GuestPhysical>,
+    /// What the file has of it; the rest is zero.
+    pub content: &'a [u8],
+}
+
+impl Segment<'_> {
+    /// What the file does not have of the segment.
+    pub fn rest(&self) -> Option<Range<GuestPhysical>> {
+        use addr::Address;
+        let content = crate::memory::byte_count(self.content);
+        let start = self.range.start().checked_add(content)?;
+        Range::new(start, self.range.bytes().checked_sub(content)?)
+    }
+}
+
+impl<'a> ElfFile<'a> {
+    /// Checks a file, which may be anything. The segments are checked as they are read.
+    ///
+    /// # Errors
+    /// [`ElfError`] says in which way this is no file that can be started.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ElfError> {
+        let bytes = ElfBytes::<LittleEndian>::minimal_parse(bytes).map_err(|_| ElfError::NotElf)?;
+        if bytes.ehdr.class != Class::ELF64 || bytes.ehdr.e_machine != EM_X86_64 {
+            return Err(ElfError::OtherMachine);
+        }
+        let table = bytes.segments().filter(|table| !table.is_empty());
+        let table = table.ok_or(ElfError::NoSegments)?;
+        if table.len() > SEGMENTS_LIMIT {
+            return Err(ElfError::TooManySegments {
+                segments: table.len(),
+                limit: SEGMENTS_LIMIT,
+            });
+        }
+        let entry = table
+            .iter()
+            .filter(|header| header.p_type == PT_NOTE)
+            .find_map(|header| pvh_entry(&bytes, &header))
+            .ok_or(ElfError::NoPvhNote)?;
+        Ok(Self {
+            bytes,
+            table,
+            entry,
+        })
+    }
+
+    /// The 32-bit entry point that the PVH note names.
+    #[must_use]
+    pub fn entry(&self) -> u32 {
+        self.entry
+    }
+
+    /// The segments to load, each checked to lie within the file and its own size.
+    pub(super) fn segments(&self) -> impl Iterator<Item = Result<Segment<'a>, ElfError>> {
+        self.table
+            .iter()
+            .filter(|header| header.p_type == PT_LOAD && header.p_memsz > 0)
+            .map(|header| self.segment(&header))
+    }
+
+    fn segment(&self, header: &ProgramHeader) -> Result<Segment<'a>, ElfError> {
+        let at = GuestPhysical::new(header.p_paddr);
+        let damaged = ElfError::SegmentDamaged { at };
+        if header.p_filesz > header.p_memsz {
+            return Err(damaged);
+        }
+        Ok(Segment {
+            range: Range::new(at, header.p_memsz).ok_or(damaged)?,
+            content: self.bytes.segment_data(header).map_err(|_| damaged)?,
+        })
+    }
+}
+
+/// The PVH entry in a segment of notes, if it is there.
+fn pvh_entry(bytes: &ElfBytes<'_, LittleEndian>, header: &ProgramHeader) -> Option<u32> {
+    let notes = bytes.segment_data_as_notes(header).ok()?;
+    notes.into_iter().find_map(|note| match note {
+        Note::Unknown(note) if note.n_type == XEN_ELFNOTE_PHYS32_ENTRY => {
+            let owner = note.name.strip_suffix(b"\0").unwrap_or(note.name);
+            (owner == NOTE_OWNER).then(|| u32_at(note.desc, 0))?
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,256 @@
+//! Where things lie in a partition's guest-physical address space.
+//!
+//! | from | what |
+//! |---|---|
+//! | `0` | RAM; page 0 stays empty because PVH takes address 0 for "absent" |
+//! | [`GDT`] … [`BOOT_STRUCTURES_END`] | boot structures, dead once the guest's kernel has read them |
+//! | `0xa_0000` | RAM reported as reserved, with the ACPI tables from [`ACPI_TABLES`] on |
+//! | `0x10_0000` | RAM up to the partition's size or [`LOW_RAM_LIMIT`] |
+//! | [`ECAM`] | the configuration space of the partition's one PCI bus |
+//! | [`HIGH_RAM`] | the rest of the RAM |
+//!
+//! BARs keep their host address, so they lie between [`LOW_RAM_LIMIT`] and [`HIGH_RAM`], or
+//! above all RAM.
+
+use core::fmt;
+
+use addr::{Address, GuestPhysical, PageSize, Range};
+
+/// The global descriptor table of the 64-bit entry.
+pub const GDT: GuestPhysical = GuestPhysical::new(0x1000);
+/// Linux' boot parameters, the "zero page".
+pub const BOOT_PARAMETERS: GuestPhysical = GuestPhysical::new(0x2000);
+/// The command line with its terminating zero, at most a page.
+pub const COMMAND_LINE: GuestPhysical = GuestPhysical::new(0x3000);
+/// The longest command line, without its terminating zero.
+pub const COMMAND_LINE_LIMIT: u64 = 2047;
+/// The PVH start info, with its module list and memory map in the same page.
+pub const START_INFO: GuestPhysical = GuestPhysical::new(0x4000);
+/// The top of the stack of the 64-bit entry, 12 KiB.
+pub const STACK_TOP: GuestPhysical = GuestPhysical::new(0x8000);
+/// The page tables of the 64-bit entry: six pages.
+pub const PAGE_TABLES: GuestPhysical = GuestPhysical::new(0x8000);
+/// One past the last boot structure.
+pub const BOOT_STRUCTURES_END: GuestPhysical = GuestPhysical::new(0xe000);
+
+/// Where a PC has video memory and firmware: never reported as usable.
+const FIRMWARE_AREA: GuestPhysical = GuestPhysical::new(0xa_0000);
+/// The root system description pointer, where any system finds it without being told: in
+/// the firmware area (ACPI 6.5, section 5.2.5.1 "Finding the RSDP on IA-PC Systems").
+pub const RSDP: GuestPhysical = GuestPhysical::new(0xe_0000);
+/// The first of the ACPI tables' bytes; the RSDP is the first of them.
+pub const ACPI_TABLES: GuestPhysical = RSDP;
+/// One past the last byte that ACPI tables may take.
+pub const ACPI_TABLES_END: GuestPhysical = KERNEL_AREA;
+/// The lowest address that a kernel may be loaded at.
+pub const KERNEL_AREA: GuestPhysical = GuestPhysical::new(0x10_0000);
+
+/// One past the highest RAM below 4 GiB.
+pub const LOW_RAM_LIMIT: GuestPhysical = GuestPhysical::new(0x8000_0000);
+/// The configuration space of bus 0.
+pub const ECAM: GuestPhysical = GuestPhysical::new(0xb000_0000);
+/// The size of one bus' configuration space: 32 devices, 8 functions, 4 KiB each.
+pub const ECAM_BYTES: u64 = 1 << 20;
+/// The local APICs' page, where x2APIC mode leaves nothing.
+pub const LOCAL_APIC: GuestPhysical = GuestPhysical::new(0xfee0_0000);
+/// The first RAM above 4 GiB.
+pub const HIGH_RAM: GuestPhysical = GuestPhysical::new(0x1_0000_0000);
+
+/// The smallest partition: what lies below 1 MiB, and as much for a kernel.
+pub const MINIMUM_RAM_BYTES: u64 = 2 << 20;
+
+/// The kind of a memory map entry, as E820 and PVH number it (ACPI 6.5, table 15.4
+/// "Address Range Types").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct MemoryKind(pub u32);
+
+impl MemoryKind {
+    /// Memory that the guest's kernel may use as it likes.
+    pub const RAM: Self = Self(1);
+    /// An address range that the guest must not use as memory.
+    pub const RESERVED: Self = Self(2);
+}
+
+/// One entry of the memory map that a guest is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryEntry {
+    /// The addresses.
+    pub range: Range<GuestPhysical>,
+    /// What is there.
+    pub kind: MemoryKind,
+}
+
+/// Where a partition's RAM lies in its own address space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryMap {
+    low: Range<GuestPhysical>,
+    high: Option<Range<GuestPhysical>>,
+}
+
+impl MemoryMap {
+    /// Lays out `bytes` of RAM: from 0 up to [`LOW_RAM_LIMIT`], the rest from [`HIGH_RAM`] on.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if that is too little, not a whole number of pages, or too much.
+    pub fn new(bytes: u64) -> Result<Self, LayoutError> {
+        if bytes < MINIMUM_RAM_BYTES {
+            return Err(LayoutError::TooSmall { bytes });
+        }
+        if !GuestPhysical::new(bytes).is_aligned(PageSize::Size4KiB) {
+            return Err(LayoutError::Misaligned { bytes });
+        }
+        let low_bytes = bytes.min(LOW_RAM_LIMIT.as_u64());
+        let high_bytes = bytes.saturating_sub(low_bytes);
+        let high = Range::new(HIGH_RAM, high_bytes);
+        if high.is_none() && high_bytes > 0 {
+            return Err(LayoutError::TooLarge { bytes });
+        }
+        let low = Range::new(GuestPhysical::new(0), low_bytes);
+        let low = low.ok_or(LayoutError::TooSmall { bytes })?;
+        Ok(Self { low, high })
+    }
+
+    /// The RAM that starts at address 0.
+    #[must_use]
+    pub fn low(&self) -> Range<GuestPhysical> {
+        self.low
+    }
+
+    /// The RAM above 4 GiB, if there is so much.
+    #[must_use]
+    pub fn high(&self) -> Option<Range<GuestPhysical>> {
+        self.high
+    }
+
+    /// All RAM, in ascending order: what nested page tables map.
+    pub fn ram(&self) -> impl Iterator<Item = Range<GuestPhysical>> + use<> {
+        [Some(self.low), self.high].into_iter().flatten()
+    }
+
+    /// All RAM's size in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.ram()
+            .fold(0, |sum, range| sum.saturating_add(range.bytes()))
+    }
+
+    /// The part of the RAM that a kernel and its initial RAM disk may be loaded to.
+    #[must_use]
+    pub fn kernel_area(&self) -> Range<GuestPhysical> {
+        between(KERNEL_AREA, self.low.end()).unwrap_or(self.low)
+    }
+
+    /// What the guest is told, in ascending order.
+    pub fn entries(&self) -> impl Iterator<Item = MemoryEntry> + use<> {
+        let ram = |range| (range, MemoryKind::RAM);
+        let reserved = |range| (range, MemoryKind::RESERVED);
+        [
+            between(GuestPhysical::new(0), FIRMWARE_AREA).map(ram),
+            between(FIRMWARE_AREA, KERNEL_AREA).map(reserved),
+            Some(ram(self.kernel_area())),
+            Range::new(ECAM, ECAM_BYTES).map(reserved),
+            self.high.map(ram),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|(range, kind)| MemoryEntry { range, kind })
+    }
+}
+
+/// The range from `start` up to `end`, unless that is nothing.
+pub(crate) fn between(start: GuestPhysical, end: GuestPhysical) -> Option<Range<GuestPhysical>> {
+    Range::new(start, end.checked_offset_from(start)?)
+}
+
+/// A partition's memory that cannot be laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayoutError {
+    /// Less than [`MINIMUM_RAM_BYTES`].
+    TooSmall {
+        /// The partition's RAM.
+        bytes: u64,
+    },
+    /// Not a whole number of 4 KiB pages.
+    Misaligned {
+        /// The partition's RAM.
+        bytes: u64,
+    },
+    /// More than there are addresses.
+    TooLarge {
+        /// The partition's RAM.
+        bytes: u64,
+    },
+}
+
+impl fmt::Display for LayoutError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooSmall { bytes } => write!(
+                formatter,
+                "a partition needs {MINIMUM_RAM_BYTES} bytes of memory and has {bytes}"
+            ),
+            Self::Misaligned { bytes } => write!(
+                formatter,
+                "a partition's memory is whole pages of 4 KiB, and {bytes} bytes are not"
+            ),
+            Self::TooLarge { bytes } => write!(
+                formatter,
+                "{bytes} bytes of memory are more than there are addresses above 4 GiB"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for LayoutError {}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_small_partition_has_low_ram_only() {
+        let map = MemoryMap::new(640 << 20).unwrap();
+        assert_eq!(map.low().end(), GuestPhysical::new(640 << 20));
+        assert_eq!(map.high(), None);
+        assert_eq!(map.entries().count(), 4);
+    }
+
+    #[test]
+    fn the_rest_above_two_gib_lies_above_four_gib() {
+        let map = MemoryMap::new(3 << 30).unwrap();
+        assert_eq!(map.low().end(), LOW_RAM_LIMIT);
+        assert_eq!(map.high(), Range::new(HIGH_RAM, 1 << 30));
+    }
+
+    #[test]
+    fn memory_that_cannot_be_laid_out_is_refused() {
+        let small = LayoutError::TooSmall { bytes: 0x1000 };
+        assert_eq!(MemoryMap::new(0x1000), Err(small));
+        let odd = LayoutError::Misaligned { bytes: 0x20_0800 };
+        assert_eq!(MemoryMap::new(0x20_0800), Err(odd));
+        let bytes = !0xfff;
+        assert_eq!(MemoryMap::new(bytes), Err(LayoutError::TooLarge { bytes }));
+    }
+
+    proptest! {
+        #[test]
+        fn entries_ascend_and_account_for_all_ram(pages in 512_u64..(8 << 18)) {
+            let map = MemoryMap::new(pages << 12).unwrap();
+            let entries: Vec<_> = map.entries().collect();
+            prop_assert!(entries.windows(2).all(|two| two[0].range.end() <= two[1].range.start()));
+            let usable: u64 = entries
+                .iter()
+                .filter(|entry| entry.kind == MemoryKind::RAM)
+                .map(|entry| entry.range.bytes())
+                .sum();
+            prop_assert_eq!(usable + 0x6_0000, map.bytes());
+            prop_assert_eq!(map.bytes(), pages << 12);
+        }
+    }
+}

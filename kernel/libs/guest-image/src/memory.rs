@@ -1,0 +1,91 @@
+//! How bytes get into a partition's memory, whoever holds it.
+
+use core::fmt;
+
+use addr::{Address, GuestPhysical, Range};
+
+/// The bytes that [`GuestMemory::fill`] writes at once unless an implementation knows better.
+const FILL_CHUNK: usize = 256;
+
+/// A partition's RAM, written by guest-physical address.
+///
+/// An implementation refuses what is not wholly inside the partition's RAM; it may have
+/// written a part of it by then.
+pub trait GuestMemory {
+    /// Copies `bytes` to `at`.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] if a byte of it is not the partition's RAM.
+    fn write(&mut self, at: GuestPhysical, bytes: &[u8]) -> Result<(), OutOfRange>;
+
+    /// Sets every byte of `range` to `value`.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] if a byte of it is not the partition's RAM.
+    fn fill(&mut self, range: Range<GuestPhysical>, value: u8) -> Result<(), OutOfRange> {
+        let chunk = [value; FILL_CHUNK];
+        let mut at = range.start();
+        while let Some(left @ 1..) = range.end().checked_offset_from(at) {
+            let count = usize::try_from(left).unwrap_or(FILL_CHUNK).min(FILL_CHUNK);
+            let bytes = chunk.get(..count).unwrap_or_default();
+            self.write(at, bytes)?;
+            at = checked_end(at, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// The address one past `bytes` at `at`.
+fn checked_end(at: GuestPhysical, bytes: &[u8]) -> Result<GuestPhysical, OutOfRange> {
+    let count = byte_count(bytes);
+    at.checked_add(count).ok_or(OutOfRange { at, bytes: count })
+}
+
+/// The number of `bytes` as the width of an address.
+pub(crate) fn byte_count(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// A write that would have left the partition's RAM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfRange {
+    /// Where the write began.
+    pub at: GuestPhysical,
+    /// How long it was.
+    pub bytes: u64,
+}
+
+impl fmt::Display for OutOfRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, bytes } = self;
+        write!(
+            formatter,
+            "{bytes} bytes at {at} are not within the partition's RAM"
+        )
+    }
+}
+
+impl core::error::Error for OutOfRange {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_memory::FakeMemory;
+
+    #[test]
+    fn fill_reaches_every_byte_and_no_other() {
+        let mut memory = FakeMemory::new(0x20_0000);
+        let range = Range::new(GuestPhysical::new(0x1003), 1000).unwrap();
+        memory.fill(range, 0xa5).unwrap();
+        let around = memory.read(GuestPhysical::new(0x1002), 1002);
+        assert_eq!((around[0], around[1001]), (0, 0));
+        assert!(around[1..1001].iter().all(|byte| *byte == 0xa5));
+    }
+
+    #[test]
+    fn fill_past_the_end_is_refused() {
+        let mut memory = FakeMemory::new(0x20_0000);
+        let range = Range::new(GuestPhysical::new(0x1f_f000), 0x1001).unwrap();
+        assert!(memory.fill(range, 1).is_err());
+    }
+}
