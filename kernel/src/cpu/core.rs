@@ -1,0 +1,151 @@
+//! One physical core: who it is, its stacks, and the mailbox by which others ask it for
+//! something.
+
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use addr::{ApicId, HostPhysical};
+use x86_64::VirtAddr;
+use x86_64::registers::model_specific::GsBase;
+
+use super::descriptors::Descriptors;
+use super::local_apic;
+use crate::host::{frames, paging};
+
+/// Frames of a core's main stack, and of each stack for exceptions that must not trust it.
+const MAIN_STACK_FRAMES: u64 = 5;
+const EXCEPTION_STACK_FRAMES: u64 = 2;
+
+/// One physical core. Each has one, which lives for ever and which its GS base points to.
+#[repr(C)]
+pub struct Core {
+    /// Points to this very value, so that `gs:0` finds it.
+    this: *const Core,
+    /// The core's x2APIC ID.
+    pub id: ApicId,
+    /// What others ask of this core.
+    pub mailbox: Mailbox,
+    /// The first address above the main stack.
+    pub stack_top: HostPhysical,
+    /// Descriptor tables and the exception stacks' addresses.
+    pub descriptors: Descriptors,
+}
+
+// SAFETY: `this` is never written after `new`; all else that changes is atomic.
+unsafe impl Sync for Core {}
+// SAFETY: as above; a core's value is used by all cores.
+unsafe impl Send for Core {}
+
+/// No frame is left for a core's stacks.
+#[derive(Debug)]
+pub struct OutOfFrames;
+
+impl Core {
+    /// Makes the value and the stacks of the core with x2APIC ID `id`.
+    pub fn new(id: ApicId) -> Result<&'static Self, OutOfFrames> {
+        extern crate alloc;
+        let stack_top = stack(MAIN_STACK_FRAMES)?;
+        let nmi_stack = stack(EXCEPTION_STACK_FRAMES)?;
+        let fault_stack = stack(EXCEPTION_STACK_FRAMES)?;
+        let descriptors = Descriptors::new(nmi_stack, fault_stack);
+        let this = core::ptr::null();
+        let core = Self { this, id, mailbox: Mailbox::new(), stack_top, descriptors };
+        let core = alloc::boxed::Box::leak(alloc::boxed::Box::new(core));
+        core.this = &raw const *core;
+        // SAFETY: `leak` gives memory that is never freed; `link` keeps only the address of
+        // the TSS, which is not moved or written by anybody else from here on.
+        unsafe { core.descriptors.link() };
+        Ok(core)
+    }
+
+    /// Makes this the value of the core that runs: its descriptor tables, its GS base.
+    pub fn install(&'static self) {
+        self.descriptors.load();
+        GsBase::write(VirtAddr::new_truncate((&raw const *self) as u64));
+    }
+
+    /// The value of the core that runs, once [`Core::install`] has made it so.
+    pub fn current() -> Option<&'static Self> {
+        let this = GsBase::read().as_ptr::<Self>();
+        // SAFETY: in root mode the GS base is 0 until `install` sets it to a value that lives
+        // for ever; back ends restore it at every exit.
+        unsafe { this.as_ref() }
+    }
+
+    /// Posts `request` and makes the core look at it, whether it waits in root mode or runs
+    /// a guest: an NMI gets through to both.
+    pub fn ask(&self, request: Request) {
+        self.mailbox.post(request);
+        local_apic::send_nmi(self.id);
+    }
+}
+
+/// Takes frames for a stack, with an unmapped page below, and gives its top.
+fn stack(frame_count: u64) -> Result<HostPhysical, OutOfFrames> {
+    let frames = frames::allocate(frame_count.saturating_add(1)).ok_or(OutOfFrames)?;
+    paging::unmap_page(frames.range().start()).map_err(|_| OutOfFrames)?;
+    Ok(frames.range().end())
+}
+
+/// Something that one core asks of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request(u32);
+
+impl Request {
+    /// Leave the guest: its partition stops.
+    pub const STOP: Self = Self(1 << 0);
+    /// Reset the virtual CPU into its wait for SIPI.
+    pub const INIT: Self = Self(1 << 1);
+    /// Start the virtual CPU at the mailbox' start-up page, if it waits for SIPI.
+    pub const START_UP: Self = Self(1 << 2);
+    /// Give the guest an NMI.
+    pub const NMI: Self = Self(1 << 3);
+    /// Start the partition's boot CPU.
+    pub const RUN: Self = Self(1 << 4);
+}
+
+/// What others ask of a core.
+pub struct Mailbox {
+    requests: AtomicU32,
+    start_up_page: AtomicU8,
+}
+
+impl Mailbox {
+    const fn new() -> Self {
+        Self { requests: AtomicU32::new(0), start_up_page: AtomicU8::new(0) }
+    }
+
+    /// Adds a request; several of one kind are one.
+    pub fn post(&self, request: Request) {
+        self.requests.fetch_or(request.0, Ordering::Release);
+    }
+
+    /// Sets where a start-up request starts, in pages of 4 KiB.
+    pub fn set_start_up_page(&self, page: u8) {
+        self.start_up_page.store(page, Ordering::Release);
+    }
+
+    /// Where a start-up request starts, in pages of 4 KiB.
+    pub fn start_up_page(&self) -> u8 {
+        self.start_up_page.load(Ordering::Acquire)
+    }
+
+    /// Whether anything is asked; a plain load, cheap enough for every exit.
+    pub fn is_empty(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether `request` is in.
+    pub fn has(&self, request: Request) -> bool {
+        self.requests.load(Ordering::Acquire) & request.0 != 0
+    }
+
+    /// Takes `request` out; whether it was there.
+    pub fn take(&self, request: Request) -> bool {
+        self.requests.fetch_and(!request.0, Ordering::AcqRel) & request.0 != 0
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.requests.store(0, Ordering::Release);
+    }
+}

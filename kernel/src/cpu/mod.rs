@@ -1,0 +1,9 @@
+//! Physical CPUs: identity, descriptor tables, interrupts, local APIC, bring-up.
+
+pub mod bring_up;
+pub mod core;
+pub mod descriptors;
+pub mod interrupts;
+pub mod local_apic;
+pub mod port;
+pub mod time;

@@ -1,0 +1,99 @@
+//! Time: the frequency of the time stamp counter and bounded waits by it.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::port;
+
+/// The PIT's input clock in hertz (Intel 82C54 data sheet).
+const PIT_HERTZ: u64 = 1_193_182;
+/// How many PIT ticks the counter is watched: 10 ms.
+const PIT_TICKS: u16 = 11_932;
+const PIT_CHANNEL_2: u16 = 0x42;
+const PIT_COMMAND: u16 = 0x43;
+/// Channel 2, low byte then high byte, mode 0 (interrupt on terminal count), binary.
+const PIT_CHANNEL_2_ONE_SHOT: u8 = 0xb0;
+/// Port B of the 8255: bit 0 gates channel 2, bit 1 is the speaker, bit 5 channel 2's output.
+const PORT_B: u16 = 0x61;
+const PORT_B_GATE: u8 = 1 << 0;
+const PORT_B_SPEAKER: u8 = 1 << 1;
+const PORT_B_OUTPUT: u8 = 1 << 5;
+/// Port reads take about 1 µs: far more than 10 ms of them means that no PIT counts.
+const PIT_ATTEMPTS: u32 = 10_000_000;
+
+static TSC_HERTZ: AtomicU64 = AtomicU64::new(0);
+
+/// The time stamp counter's ticks a second, 0 before [`calibrate`].
+pub fn tsc_hertz() -> u64 {
+    TSC_HERTZ.load(Ordering::Relaxed)
+}
+
+/// The time stamp counter.
+pub fn read_tsc() -> u64 {
+    // SAFETY: RDTSC exists on every x86-64 CPU and reads only.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// Finds the time stamp counter's frequency: from CPUID leaf 15h where it says it, else by
+/// the PIT.
+///
+/// # Errors
+/// Neither is there.
+pub fn calibrate() -> Result<u64, &'static str> {
+    let hertz = from_cpuid().or_else(from_pit).filter(|hertz| *hertz > 0);
+    let hertz = hertz.ok_or("cannot measure the TSC: CPUID has no leaf 15h and no PIT answers")?;
+    TSC_HERTZ.store(hertz, Ordering::Relaxed);
+    Ok(hertz)
+}
+
+/// Intel SDM 325383-080, volume 2A, CPUID leaf 15h "Time Stamp Counter and Nominal Core
+/// Crystal Clock Information": TSC = crystal × EBX / EAX.
+fn from_cpuid() -> Option<u64> {
+    const LEAF: u32 = 0x15;
+    if core::arch::x86_64::__cpuid(0).eax < LEAF {
+        return None;
+    }
+    let leaf = core::arch::x86_64::__cpuid(LEAF);
+    let scaled = u64::from(leaf.ecx).checked_mul(leaf.ebx.into())?;
+    scaled.checked_div(leaf.eax.into()).filter(|hertz| *hertz > 0)
+}
+
+fn from_pit() -> Option<u64> {
+    // SAFETY: no other code uses PIT channel 2 or port B, and the speaker stays off.
+    let port_b = unsafe { port::read_u8(PORT_B) } & !PORT_B_SPEAKER;
+    let [low, high] = PIT_TICKS.to_le_bytes();
+    let program = [
+        (PORT_B, port_b & !PORT_B_GATE),
+        (PIT_COMMAND, PIT_CHANNEL_2_ONE_SHOT),
+        (PIT_CHANNEL_2, low),
+        (PIT_CHANNEL_2, high),
+        (PORT_B, port_b | PORT_B_GATE),
+    ];
+    for (number, value) in program {
+        // SAFETY: as above.
+        unsafe { port::write_u8(number, value) };
+    }
+    let start = read_tsc();
+    let counted = (0..PIT_ATTEMPTS).any(|_| {
+        // SAFETY: as above.
+        let port_b = unsafe { port::read_u8(PORT_B) };
+        port_b & PORT_B_OUTPUT != 0
+    });
+    let ticks = read_tsc().checked_sub(start)?;
+    let hertz = ticks.checked_mul(PIT_HERTZ)?.checked_div(PIT_TICKS.into())?;
+    counted.then_some(hertz)
+}
+
+/// Waits until `condition` holds, at most `milliseconds`; whether it came to hold.
+pub fn wait_for(milliseconds: u64, mut condition: impl FnMut() -> bool) -> bool {
+    let ticks = tsc_hertz().saturating_mul(milliseconds) / 1000;
+    let start = read_tsc();
+    loop {
+        if condition() {
+            return true;
+        }
+        if read_tsc().wrapping_sub(start) > ticks {
+            return false;
+        }
+        ::core::hint::spin_loop();
+    }
+}

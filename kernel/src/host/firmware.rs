@@ -1,0 +1,83 @@
+//! The firmware's ACPI tables, found in memory.
+
+extern crate alloc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use acpi::{EcamRegion, HEADER_BYTES, Header, RSDP_BYTES, Root, TableError};
+use addr::{ApicId, HostPhysical, Range};
+
+use super::physical;
+
+/// What Bulkhead takes from the tables.
+pub struct Firmware {
+    /// All enabled processors.
+    pub processors: Vec<ApicId>,
+    /// The windows onto configuration space; empty if the machine has none.
+    pub ecam: Vec<EcamRegion>,
+    /// A copy of the DMAR table, if the machine has one: firmware's own memory is not mapped
+    /// for long.
+    pub dmar: Option<Vec<u8>>,
+}
+
+/// Why the tables are of no use.
+#[derive(Debug)]
+pub enum FirmwareError {
+    /// The boot loader gave no RSDP.
+    NoRsdp,
+    /// A table that must be there is not.
+    Missing(&'static str),
+    /// A table is there, but not as it should be.
+    Bad(&'static str, TableError),
+}
+
+impl fmt::Display for FirmwareError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRsdp => formatter.write_str("the boot loader passed no ACPI RSDP"),
+            Self::Missing(name) => write!(formatter, "the firmware has no ACPI table {name}"),
+            Self::Bad(name, why) => write!(formatter, "the firmware's ACPI table {name}: {why}"),
+        }
+    }
+}
+
+/// Reads RSDP, root table, MADT, MCFG and DMAR.
+///
+/// # Errors
+/// There is no RSDP, root table or MADT, or one of the tables is damaged.
+pub fn read(rsdp: Option<u64>) -> Result<Firmware, FirmwareError> {
+    let rsdp = HostPhysical::new(rsdp.ok_or(FirmwareError::NoRsdp)?);
+    let bytes = at(rsdp, RSDP_BYTES as u64).ok_or(FirmwareError::NoRsdp)?;
+    let root = Root::parse(bytes).map_err(|why| FirmwareError::Bad("RSDP", why))?;
+    let root_bytes = whole_table(root.address()).ok_or(FirmwareError::Missing("XSDT"))?;
+    let addresses = acpi::table_addresses(root, root_bytes)
+        .map_err(|why| FirmwareError::Bad("XSDT", why))?;
+    let tables: Vec<&'static [u8]> = addresses.filter_map(whole_table).collect();
+    let find = |signature: &[u8; 4]| tables.iter().find(|table| table.starts_with(signature));
+    let madt = find(b"APIC").ok_or(FirmwareError::Missing("MADT"))?;
+    let processors =
+        acpi::processors(madt).map_err(|why| FirmwareError::Bad("MADT", why))?.collect();
+    let ecam = match find(b"MCFG") {
+        Some(mcfg) => {
+            acpi::ecam_regions(mcfg).map_err(|why| FirmwareError::Bad("MCFG", why))?.collect()
+        }
+        None => Vec::new(),
+    };
+    Ok(Firmware { processors, ecam, dmar: find(b"DMAR").map(|table| table.to_vec()) })
+}
+
+/// The table at `address`, as long as its header says.
+fn whole_table(address: HostPhysical) -> Option<&'static [u8]> {
+    let header = Header::parse(at(address, HEADER_BYTES as u64)?).ok()?;
+    at(address, header.length.into())
+}
+
+/// The bytes at `address`, which must lie in the first 4 GiB: what the boot tables map.
+fn at(address: HostPhysical, bytes: u64) -> Option<&'static [u8]> {
+    let range = Range::new(address, bytes)?;
+    if address.as_u64() == 0 || range.end().as_u64() > 1 << 32 {
+        return None;
+    }
+    // SAFETY: the boot tables map the first 4 GiB; firmware's tables are nobody's to write.
+    Some(unsafe { physical::bytes(range) })
+}

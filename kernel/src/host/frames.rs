@@ -1,0 +1,108 @@
+//! Frames: whole 4 KiB pages for tables, stacks and control blocks.
+//!
+//! They come, in order and cleared, from one pool that boot picks out of the memory which
+//! neither the kernel, the boot module nor any partition owns. None is ever given back.
+
+use addr::{Address, HostPhysical, PageSize, Range};
+use page_table::TableMemory;
+use spin::Mutex;
+
+use super::physical::Ram;
+
+/// The pool's size in bytes: an upper bound, of which only what is used counts as resident.
+pub const POOL_BYTES: u64 = 4 << 20;
+
+static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+
+struct Pool {
+    ram: Ram,
+    used: u64,
+}
+
+/// Gives the pool its memory, once.
+pub fn initialise(ram: Ram) {
+    POOL.lock().get_or_insert(Pool { ram, used: 0 });
+}
+
+/// Takes `count` consecutive frames, cleared; `None` if the pool has no more.
+pub fn allocate(count: u64) -> Option<Ram> {
+    let mut guard = POOL.lock();
+    let pool = guard.as_mut()?;
+    let bytes = count.checked_mul(PageSize::Size4KiB.bytes())?;
+    let end = pool.used.checked_add(bytes)?;
+    let start = pool.ram.range().start().checked_add(pool.used)?;
+    let range = Range::new(start, bytes)?;
+    if !pool.ram.range().encloses(range) {
+        return None;
+    }
+    pool.used = end;
+    // SAFETY: the range is part of the pool, which the pool's own `Ram` vouches for; `used`
+    // only grows, so no frame is given out twice, and the pool itself touches none again.
+    let frames = unsafe { Ram::new(range) };
+    frames.clear();
+    Some(frames)
+}
+
+/// The bytes given out.
+pub fn used() -> u64 {
+    POOL.lock().as_ref().map_or(0, |pool| pool.used)
+}
+
+/// Memory for page tables that the CPU or a coherent IOMMU reads.
+#[derive(Debug)]
+pub struct CoherentTables;
+
+impl TableMemory for CoherentTables {
+    fn allocate(&mut self) -> Option<HostPhysical> {
+        allocate(1).map(|frame| frame.range().start())
+    }
+
+    fn read(&self, table: HostPhysical, index: usize) -> u64 {
+        entry(table, index).map_or(0, |(ram, offset)| ram.read_u64(offset).unwrap_or(0))
+    }
+
+    fn write(&mut self, table: HostPhysical, index: usize, value: u64) {
+        if let Some((ram, offset)) = entry(table, index) {
+            // `entry` has checked the bounds.
+            let _ = ram.write_u64(offset, value);
+        }
+    }
+}
+
+/// Memory for page tables that an IOMMU reads, which may not look into the CPU's caches
+/// (ECAP.C clear): what is written is flushed.
+#[derive(Debug)]
+pub struct FlushedTables;
+
+impl TableMemory for FlushedTables {
+    fn allocate(&mut self) -> Option<HostPhysical> {
+        let frame = allocate(1)?;
+        frame.flush();
+        Some(frame.range().start())
+    }
+
+    fn read(&self, table: HostPhysical, index: usize) -> u64 {
+        CoherentTables.read(table, index)
+    }
+
+    fn write(&mut self, table: HostPhysical, index: usize, value: u64) {
+        if let Some((ram, offset)) = entry(table, index) {
+            let _ = ram.write_u64(offset, value);
+            ram.flush_line(offset);
+        }
+    }
+}
+
+/// The pool's memory around entry `index` of `table`, if the table is one of the pool's.
+fn entry(table: HostPhysical, index: usize) -> Option<(Ram, u64)> {
+    let offset = (index as u64).checked_mul(8)?;
+    let range = Range::new(table, PageSize::Size4KiB.bytes())?;
+    let guard = POOL.lock();
+    if !guard.as_ref()?.ram.range().encloses(range) {
+        return None;
+    }
+    // SAFETY: the range lies in the pool, which is mapped RAM without Rust objects. It
+    // aliases the frame given out for this table, whose only user is the page table that
+    // calls here, under its own exclusive reference.
+    Some((unsafe { Ram::new(range) }, offset))
+}

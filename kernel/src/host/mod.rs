@@ -1,0 +1,10 @@
+//! This machine: memory, paging, firmware tables, console.
+
+pub mod console;
+pub mod firmware;
+pub mod frames;
+pub mod heap;
+pub mod memory_map;
+pub mod paging;
+pub mod physical;
+pub mod wall_clock;

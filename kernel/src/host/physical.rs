@@ -1,0 +1,179 @@
+//! Physical memory and device registers, reached through the identity map.
+//!
+//! Key types: [`Ram`], a range of memory that its holder owns, and [`Registers`], a device's
+//! register window. Making one is `unsafe` and states what must hold; using one is safe,
+//! because every access is checked against its bounds.
+
+use core::ptr;
+
+use addr::{Address, HostPhysical, Range};
+
+/// A range of physical memory that is owned by whoever holds this value's only copy.
+#[derive(Debug)]
+pub struct Ram {
+    range: Range<HostPhysical>,
+}
+
+/// The access would leave the range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfRange;
+
+impl Ram {
+    /// Takes possession of `range`.
+    ///
+    /// # Safety
+    /// 1. The range is RAM and identity mapped, writable, whenever this value is used.
+    /// 2. No Rust object lies in it, and no other `Ram` overlaps it.
+    pub const unsafe fn new(range: Range<HostPhysical>) -> Self {
+        Self { range }
+    }
+
+    /// The addresses that this value covers.
+    pub const fn range(&self) -> Range<HostPhysical> {
+        self.range
+    }
+
+    /// Reads the aligned 64-bit word at `offset` bytes.
+    pub fn read_u64(&self, offset: u64) -> Result<u64, OutOfRange> {
+        let pointer = self.pointer::<u64>(offset)?;
+        // SAFETY: `pointer` has checked bounds and alignment; condition 1 of `new` maps it.
+        // Volatile, for a guest or a device may write it meanwhile.
+        Ok(unsafe { ptr::read_volatile(pointer) })
+    }
+
+    /// Writes the aligned 64-bit word at `offset` bytes.
+    pub fn write_u64(&self, offset: u64, value: u64) -> Result<(), OutOfRange> {
+        let pointer = self.pointer::<u64>(offset)?;
+        // SAFETY: as for reading; condition 2 of `new`: no Rust object is changed by it.
+        unsafe { ptr::write_volatile(pointer, value) };
+        Ok(())
+    }
+
+    /// Reads the byte at `offset`.
+    pub fn read_u8(&self, offset: u64) -> Result<u8, OutOfRange> {
+        let pointer = self.pointer::<u8>(offset)?;
+        // SAFETY: as for `read_u64`.
+        Ok(unsafe { ptr::read_volatile(pointer) })
+    }
+
+    /// Copies `bytes` to `offset`.
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), OutOfRange> {
+        let start = self.checked(offset, bytes.len() as u64)?;
+        // SAFETY: the destination is inside the range, which holds no Rust object (condition
+        // 2 of `new`), so it cannot overlap `bytes`.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), start as *mut u8, bytes.len()) };
+        Ok(())
+    }
+
+    /// Writes the cache line at `offset` back to memory, for a reader that does not look into
+    /// the CPU's caches.
+    pub fn flush_line(&self, offset: u64) {
+        const CLFLUSH_LINE: u64 = 64;
+        if let Ok(line) = self.checked(offset & !(CLFLUSH_LINE - 1), 1) {
+            // SAFETY: CLFLUSH exists on every CPU with the extensions that Bulkhead needs, and
+            // changes no memory; the line is mapped.
+            unsafe { core::arch::x86_64::_mm_clflush(line as *const u8) };
+        }
+    }
+
+    /// Writes all of it back to memory.
+    pub fn flush(&self) {
+        (0..self.range.bytes()).step_by(64).for_each(|offset| self.flush_line(offset));
+    }
+
+    /// Clears everything.
+    pub fn clear(&self) {
+        clear_memory(self.range);
+    }
+
+    fn pointer<T>(&self, offset: u64) -> Result<*mut T, OutOfRange> {
+        let pointer = self.checked(offset, size_of::<T>() as u64)? as *mut T;
+        pointer.is_aligned().then_some(pointer).ok_or(OutOfRange)
+    }
+
+    fn checked(&self, offset: u64, bytes: u64) -> Result<u64, OutOfRange> {
+        let end = offset.checked_add(bytes).ok_or(OutOfRange)?;
+        if end > self.range.bytes() {
+            return Err(OutOfRange);
+        }
+        self.range.start().as_u64().checked_add(offset).ok_or(OutOfRange)
+    }
+}
+
+/// Clears a range; a function of its own, never inlined, so that a count of instructions
+/// can tell clearing from everything else.
+#[unsafe(no_mangle)]
+#[inline(never)]
+fn clear_memory(range: Range<HostPhysical>) {
+    let start = range.start().as_u64() as *mut u8;
+    // SAFETY: only `Ram::clear` calls this, with its own range: conditions 1 and 2 of
+    // `Ram::new` make it writable and free of Rust objects.
+    unsafe { ptr::write_bytes(start, 0, range.bytes() as usize) };
+}
+
+/// The bytes of `range`, for as long as nobody writes them.
+///
+/// # Safety
+/// The range is identity mapped RAM (or firmware tables) that nobody writes during `'a`.
+pub unsafe fn bytes<'a>(range: Range<HostPhysical>) -> &'a [u8] {
+    let start = range.start().as_u64() as *const u8;
+    // SAFETY: the caller vouches for the range; `Range` is neither empty nor wrapping.
+    unsafe { core::slice::from_raw_parts(start, range.bytes() as usize) }
+}
+
+/// A device's register window.
+#[derive(Debug, Clone, Copy)]
+pub struct Registers {
+    range: Range<HostPhysical>,
+}
+
+macro_rules! register_access {
+    ($read:ident, $write:ident, $type:ty) => {
+        /// Reads the register at `offset` bytes; all ones outside the window.
+        pub fn $read(self, offset: u64) -> $type {
+            match self.pointer::<$type>(offset) {
+                // SAFETY: `pointer` has checked bounds and alignment; `new`'s caller vouches
+                // for the mapping.
+                Some(register) => unsafe { ptr::read_volatile(register) },
+                None => <$type>::MAX,
+            }
+        }
+
+        /// Writes the register at `offset` bytes; nothing happens outside the window.
+        pub fn $write(self, offset: u64, value: $type) {
+            if let Some(register) = self.pointer::<$type>(offset) {
+                // SAFETY: as for reading.
+                unsafe { ptr::write_volatile(register, value) };
+            }
+        }
+    };
+}
+
+impl Registers {
+    /// The register window at `range`.
+    ///
+    /// # Safety
+    /// The range is a device's registers, identity mapped and uncached whenever this is used,
+    /// and whatever may be written there cannot break memory safety: a device's DMA is kept
+    /// from Bulkhead's memory by the IOMMU, or set up by code that vouches for it.
+    pub const unsafe fn new(range: Range<HostPhysical>) -> Self {
+        Self { range }
+    }
+
+    /// The addresses that the window covers.
+    pub const fn range(self) -> Range<HostPhysical> {
+        self.range
+    }
+
+    register_access!(read_u8, write_u8, u8);
+    register_access!(read_u16, write_u16, u16);
+    register_access!(read_u32, write_u32, u32);
+    register_access!(read_u64, write_u64, u64);
+
+    fn pointer<T>(self, offset: u64) -> Option<*mut T> {
+        let end = offset.checked_add(size_of::<T>() as u64)?;
+        let address = self.range.start().checked_add(offset)?;
+        let pointer = address.as_u64() as *mut T;
+        (end <= self.range.bytes() && pointer.is_aligned()).then_some(pointer)
+    }
+}

@@ -1,0 +1,191 @@
+//! The IOMMU: which memory a function's DMA reaches, and which interrupts it may raise.
+
+pub mod vtd;
+
+use core::fmt;
+
+use addr::{GuestPhysical, HostPhysical, Range, RequesterId};
+use page_table::MapError;
+use self::vtd::Vtd;
+
+
+/// The machine's IOMMUs, if it has any. Without, no function is ever assigned.
+pub struct Iommu(Option<Vtd>);
+
+/// Why the IOMMU cannot be used, or cannot do what it is asked.
+#[derive(Debug)]
+pub enum IommuError {
+    /// The firmware describes none.
+    Absent,
+    /// The firmware's description is damaged.
+    Table(::vtd::DmarError),
+    /// A unit cannot do something that Bulkhead needs.
+    Missing(&'static str),
+    /// A unit did not do in time what it was told.
+    Timeout(&'static str),
+    /// No frame is left for its tables.
+    OutOfFrames,
+    /// No interrupt-remapping entry is left.
+    OutOfInterrupts,
+    /// Firmware keeps memory reachable for this function (RMRR).
+    ReservedMemory(RequesterId),
+    /// A second-stage table could not be built.
+    Map(MapError),
+}
+
+impl fmt::Display for IommuError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => formatter.write_str("the firmware describes no IOMMU (no DMAR table)"),
+            Self::Table(why) => write!(formatter, "the firmware's DMAR table: {why}"),
+            Self::Missing(what) => write!(formatter, "the IOMMU has no {what}"),
+            Self::Timeout(what) => write!(formatter, "the IOMMU did not answer: {what}"),
+            Self::OutOfFrames => formatter.write_str("no memory is left for the IOMMU's tables"),
+            Self::OutOfInterrupts => {
+                formatter.write_str("no interrupt-remapping entry is left")
+            }
+            Self::ReservedMemory(address) => write!(
+                formatter,
+                "the firmware keeps memory of its own reachable for {address} (RMRR)"
+            ),
+            Self::Map(why) => write!(formatter, "a second-stage table: {why}"),
+        }
+    }
+}
+
+/// Consecutive interrupt-remapping entries of one function.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InterruptBlock {
+    first: u16,
+    count: u16,
+}
+
+impl InterruptBlock {
+    /// The message, address and data, by which a device names the entry of `vector`.
+    pub fn message(&self, vector: u16) -> Option<(u64, u32)> {
+        self.index(vector).map(::vtd::remapping::remappable_message)
+    }
+
+    fn index(&self, vector: u16) -> Option<u16> {
+        if vector < self.count { self.first.checked_add(vector) } else { None }
+    }
+
+    fn indices(&self) -> impl Iterator<Item = u16> + use<> {
+        let first = self.first;
+        (0..self.count).filter_map(move |vector| first.checked_add(vector))
+    }
+}
+
+/// What one partition's functions reach: its own memory, at the guest's addresses.
+pub struct Domain(Option<vtd::Domain>);
+
+impl Iommu {
+    /// Finds every unit and blocks all DMA and all interrupts but remapped ones.
+    ///
+    /// # Errors
+    /// There is no unit although the plan requires one, or one does not work.
+    pub fn block_all(dmar: Option<&[u8]>, wanted: plan::Iommu) -> Result<Self, IommuError> {
+        match (dmar, wanted) {
+            (Some(dmar), _) => Vtd::block_all(dmar).map(|vtd| Self(Some(vtd))),
+            (None, plan::Iommu::None) => Ok(Self(None)),
+            (None, plan::Iommu::Required) => Err(IommuError::Absent),
+        }
+    }
+
+    fn vtd(&self) -> Result<&Vtd, IommuError> {
+        self.0.as_ref().ok_or(IommuError::Absent)
+    }
+
+    /// Lets the function at `address` reach `memory`, at the same addresses, and nothing else.
+    ///
+    /// # Errors
+    /// There is no IOMMU, or no memory for its tables.
+    pub fn grant(
+        &self,
+        address: RequesterId,
+        memory: Range<HostPhysical>,
+    ) -> Result<(), IommuError> {
+        let vtd = self.vtd()?;
+        let same = GuestPhysical::new(memory.start().as_u64());
+        let same = Range::new(same, memory.bytes()).ok_or(IommuError::OutOfFrames)?;
+        let domain = vtd.new_domain(vtd::STEWARD_DOMAIN, [(same, memory)].into_iter())?;
+        vtd.attach(address, &domain)
+    }
+
+    /// Takes all memory away from the function at `address`.
+    ///
+    /// # Errors
+    /// The IOMMU does not answer.
+    pub fn revoke(&self, address: RequesterId) -> Result<(), IommuError> {
+        self.0.as_ref().map_or(Ok(()), |vtd| vtd.detach(address))
+    }
+
+    /// Takes `count` consecutive interrupt-remapping entries.
+    ///
+    /// # Errors
+    /// There is no IOMMU, or it has not as many left.
+    pub fn allocate_interrupts(&self, count: u16) -> Result<InterruptBlock, IommuError> {
+        self.vtd()?.allocate_interrupts(count)
+    }
+
+    /// Lets `requester` raise `interrupt` by the message of `vector` of `block`.
+    ///
+    /// # Errors
+    /// There is no such vector, or the IOMMU does not answer.
+    pub fn set_interrupt(
+        &self,
+        block: &InterruptBlock,
+        vector: u16,
+        requester: RequesterId,
+        interrupt: vdev::message::Interrupt,
+    ) -> Result<(), IommuError> {
+        let index = block.index(vector).ok_or(IommuError::OutOfInterrupts)?;
+        self.vtd()?.set_interrupt(index, requester, interrupt)
+    }
+
+    /// Takes all interrupts of `block` away.
+    ///
+    /// # Errors
+    /// The IOMMU does not answer.
+    pub fn clear_interrupts(&self, block: &InterruptBlock) -> Result<(), IommuError> {
+        let Some(vtd) = &self.0 else { return Ok(()) };
+        block.indices().try_for_each(|index| vtd.clear_interrupt(index))
+    }
+
+    /// Hands every fault that the units have recorded to `report`.
+    pub fn take_faults(&self, report: impl FnMut(&::vtd::FaultRecord)) {
+        if let Some(vtd) = &self.0 {
+            vtd.take_faults(report);
+        }
+    }
+}
+
+impl Domain {
+    /// A domain of partition `index` that reaches `memory`. Without an IOMMU it is empty.
+    ///
+    /// # Errors
+    /// No memory is left for its table.
+    pub fn new(
+        iommu: &Iommu,
+        index: usize,
+        memory: impl Iterator<Item = (Range<GuestPhysical>, Range<HostPhysical>)>,
+    ) -> Result<Self, IommuError> {
+        let Some(vtd) = &iommu.0 else { return Ok(Self(None)) };
+        let number = u16::try_from(index).map_err(|_| IommuError::OutOfFrames)?;
+        let number = number.saturating_add(vtd::FIRST_PARTITION_DOMAIN);
+        vtd.new_domain(number, memory).map(|domain| Self(Some(domain)))
+    }
+
+    /// Lets the partition's functions reach its memory.
+    ///
+    /// # Errors
+    /// A function is under no unit.
+    pub fn attach(
+        &self,
+        iommu: &Iommu,
+        functions: impl Iterator<Item = RequesterId>,
+    ) -> Result<(), IommuError> {
+        let (Some(vtd), Some(domain)) = (&iommu.0, &self.0) else { return Ok(()) };
+        functions.into_iter().try_for_each(|address| vtd.attach(address, domain))
+    }
+}

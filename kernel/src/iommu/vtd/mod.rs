@@ -1,0 +1,172 @@
+//! Intel VT-d: every unit of the machine, driven as one.
+//!
+//! All units share one root table and one interrupt-remapping table: a function is under
+//! exactly one unit, which finds there what the function may do. From [`Vtd::block_all`] on
+//! the root table is empty, translation is on, and interrupts pass only in remappable format
+//! (VT-d, D51397, revision 5.10, chapters 3, 5, 6 and 7).
+//!
+//! Waits are for hardware only and bounded. Locks are taken at set-up and by the
+//! housekeeping core, never on an exit that repeats.
+
+mod contexts;
+mod queue;
+mod remapping;
+mod unit;
+
+extern crate alloc;
+use alloc::vec::Vec;
+
+use addr::{GuestPhysical, HostPhysical, IoVirtual, PageSize, Range, RequesterId};
+use page_table::{Access, MemoryKind, PageTable, SecondStage};
+use spin::Mutex;
+use vdev::message::Interrupt;
+use vtd::{ContextEntry, Descriptor, Dmar, DomainId, FaultRecord, InterruptRemappingEntry};
+
+use super::{InterruptBlock, IommuError};
+use crate::host::frames::FlushedTables;
+use contexts::Contexts;
+use remapping::Remapping;
+use unit::Unit;
+
+/// The domain of a steward's queue. Stewards work one after another.
+pub const STEWARD_DOMAIN: u16 = 1;
+/// The domain of the first partition; the others follow.
+pub const FIRST_PARTITION_DOMAIN: u16 = 2;
+
+/// All units.
+pub struct Vtd {
+    units: Vec<Unit>,
+    contexts: Mutex<Contexts>,
+    remapping: Mutex<Remapping>,
+    largest_page: PageSize,
+    reserved: Vec<RequesterId>,
+}
+
+/// What some functions reach.
+pub struct Domain {
+    id: DomainId,
+    table: HostPhysical,
+}
+
+impl Vtd {
+    /// Takes possession of all units that `dmar` describes and blocks everything.
+    ///
+    /// # Errors
+    /// The table is damaged, or a unit lacks something or does not answer.
+    pub fn block_all(dmar: &[u8]) -> Result<Self, IommuError> {
+        let dmar = Dmar::parse(dmar).map_err(IommuError::Table)?;
+        if !dmar.supports_interrupt_remapping() {
+            return Err(IommuError::Missing("interrupt remapping (DMAR flag INTR_REMAP)"));
+        }
+        let contexts = Contexts::new()?;
+        let remapping = Remapping::new()?;
+        let mut units = Vec::new();
+        for described in dmar.hardware_units().filter(|unit| unit.segment == 0) {
+            let unit = Unit::take(described.registers)?;
+            unit.block(contexts.root(), remapping.table())?;
+            units.push(unit);
+        }
+        if units.is_empty() {
+            return Err(IommuError::Missing("remapping unit for PCI segment 0"));
+        }
+        let largest_page = units.iter().map(Unit::largest_page).min().unwrap_or(PageSize::Size4KiB);
+        let reserved = dmar.reserved_memory().flat_map(|region| region.scopes);
+        let reserved = reserved.filter_map(|scope| {
+            let (device, function) = scope.path().next()?;
+            RequesterId::new(scope.start_bus, device, function)
+        });
+        Ok(Self {
+            largest_page,
+            reserved: reserved.collect(),
+            contexts: Mutex::new(contexts),
+            remapping: Mutex::new(remapping),
+            units,
+        })
+    }
+
+    /// Builds domain `number`, which reaches `memory` at the guest's addresses.
+    pub fn new_domain(
+        &self,
+        number: u16,
+        memory: impl Iterator<Item = (Range<GuestPhysical>, Range<HostPhysical>)>,
+    ) -> Result<Domain, IommuError> {
+        if self.units.iter().any(|unit| u32::from(number) >= unit.domains()) {
+            return Err(IommuError::Missing("domain left"));
+        }
+        let mut table = PageTable::<SecondStage>::new(&mut FlushedTables, self.largest_page)
+            .ok_or(IommuError::OutOfFrames)?;
+        for (guest, host) in memory {
+            let from = IoVirtual::new(guest.start().as_u64());
+            let access = Access::READ | Access::WRITE;
+            table
+                .map(&mut FlushedTables, from, host, access, MemoryKind::WriteBack)
+                .map_err(IommuError::Map)?;
+        }
+        Ok(Domain { id: DomainId(number), table: table.root() })
+    }
+
+    /// Lets the function at `address` reach `domain`, and nothing else.
+    ///
+    /// # Errors
+    /// Firmware has reserved memory for the function, or no memory is left for a table.
+    pub fn attach(&self, address: RequesterId, domain: &Domain) -> Result<(), IommuError> {
+        if self.reserved.contains(&address) {
+            return Err(IommuError::ReservedMemory(address));
+        }
+        let entry = ContextEntry::second_stage(domain.table, unit::ADDRESS_WIDTH, domain.id);
+        self.contexts.lock().set(address, entry)?;
+        self.forget(domain.id)
+    }
+
+    /// Blocks the function at `address`.
+    ///
+    /// # Errors
+    /// A unit does not answer: it may still know what the function reached.
+    pub fn detach(&self, address: RequesterId) -> Result<(), IommuError> {
+        self.contexts.lock().set(address, ContextEntry::ABSENT)?;
+        self.invalidate(&[Descriptor::context_cache_global(), Descriptor::iotlb_global()])
+    }
+
+    /// Lets the units forget what they have cached of a domain.
+    fn forget(&self, domain: DomainId) -> Result<(), IommuError> {
+        let context = Descriptor::context_cache_domain(domain);
+        self.invalidate(&[context, Descriptor::iotlb_domain(domain)])
+    }
+
+    fn invalidate(&self, descriptors: &[Descriptor]) -> Result<(), IommuError> {
+        self.units.iter().try_for_each(|unit| unit.invalidate(descriptors))
+    }
+
+    /// Takes `count` consecutive interrupt-remapping entries.
+    pub fn allocate_interrupts(&self, count: u16) -> Result<InterruptBlock, IommuError> {
+        self.remapping.lock().allocate(count)
+    }
+
+    /// Lets `requester` raise `interrupt` by entry `index`.
+    pub fn set_interrupt(
+        &self,
+        index: u16,
+        requester: RequesterId,
+        interrupt: Interrupt,
+    ) -> Result<(), IommuError> {
+        let Interrupt { vector, destination } = interrupt;
+        self.write_entry(index, InterruptRemappingEntry::fixed(vector, destination, requester))
+    }
+
+    /// Blocks the interrupt of entry `index`.
+    pub fn clear_interrupt(&self, index: u16) -> Result<(), IommuError> {
+        self.write_entry(index, InterruptRemappingEntry::ABSENT)
+    }
+
+    fn write_entry(&self, index: u16, entry: InterruptRemappingEntry) -> Result<(), IommuError> {
+        self.remapping.lock().set(index, entry)?;
+        self.invalidate(&[Descriptor::interrupt_entry_cache_index(index)])
+    }
+
+    /// Hands every recorded fault to `report`.
+    pub fn take_faults(&self, mut report: impl FnMut(&FaultRecord)) {
+        for unit in &self.units {
+            unit.take_faults(&mut report);
+        }
+    }
+}

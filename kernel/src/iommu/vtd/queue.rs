@@ -1,0 +1,77 @@
+//! The invalidation queue of one unit (VT-d, section 6.5.2 "Queued Invalidation Interface").
+
+use addr::{Address, HostPhysical};
+use vtd::registers::{FAULT_STATUS, INVALIDATION_QUEUE_ADDRESS, INVALIDATION_QUEUE_TAIL};
+use vtd::{Descriptor, FaultStatus, Queue};
+
+use super::super::IommuError;
+use crate::cpu::time;
+use crate::host::frames;
+use crate::host::physical::{Ram, Registers};
+
+/// Far longer than any invalidation takes without device TLBs.
+const ANSWER_MILLISECONDS: u64 = 100;
+
+/// The queue, one page, and the word to which the unit reports, on a page of its own.
+pub struct InvalidationQueue {
+    memory: Ram,
+    queue: Queue,
+    tail: u16,
+    /// The value of the last wait; the status word has it once everything is done.
+    sequence: u32,
+}
+
+const STATUS_OFFSET: u64 = 4096;
+
+impl InvalidationQueue {
+    /// Takes the frames for a queue.
+    pub fn new() -> Result<Self, IommuError> {
+        let memory = frames::allocate(2).ok_or(IommuError::OutOfFrames)?;
+        let queue = Queue::new(memory.range().start(), 0).ok_or(IommuError::OutOfFrames)?;
+        Ok(Self { memory, queue, tail: 0, sequence: 0 })
+    }
+
+    /// Tells the unit where the queue is; the queue must be off.
+    pub fn install(&mut self, registers: Registers) {
+        self.tail = 0;
+        registers.write_u64(INVALIDATION_QUEUE_TAIL, 0);
+        registers.write_u64(INVALIDATION_QUEUE_ADDRESS, self.queue.address_register());
+    }
+
+    /// Adds `descriptors` and a wait, and waits for that to be reported.
+    pub fn submit(
+        &mut self,
+        registers: Registers,
+        descriptors: &[Descriptor],
+    ) -> Result<(), IommuError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let status = self.status_address().ok_or(IommuError::OutOfFrames)?;
+        for descriptor in descriptors {
+            self.push(*descriptor);
+        }
+        self.push(Descriptor::wait(status, self.sequence));
+        registers.write_u64(INVALIDATION_QUEUE_TAIL, self.queue.tail_register(self.tail));
+        let expected = u64::from(self.sequence);
+        let done = || self.memory.read_u64(STATUS_OFFSET).is_ok_and(|word| word == expected);
+        if time::wait_for(ANSWER_MILLISECONDS, done) {
+            return Ok(());
+        }
+        // A unit that stands still on an error goes on once the error is cleared.
+        registers.write_u32(FAULT_STATUS, FaultStatus::INVALIDATION_ERRORS.bits());
+        Err(IommuError::Timeout("an invalidation was not carried out"))
+    }
+
+    fn status_address(&self) -> Option<HostPhysical> {
+        self.memory.range().start().checked_add(STATUS_OFFSET)
+    }
+
+    fn push(&mut self, descriptor: Descriptor) {
+        let offset = u64::from(self.tail).wrapping_mul(Descriptor::BYTES);
+        let [low, high] = descriptor.0;
+        // The queue has 256 entries of 16 bytes, a page: no offset is outside.
+        let _ = self.memory.write_u64(offset, low);
+        let _ = self.memory.write_u64(offset.wrapping_add(8), high);
+        self.memory.flush_line(offset);
+        self.tail = self.queue.next(self.tail);
+    }
+}

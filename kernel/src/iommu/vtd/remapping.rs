@@ -1,0 +1,56 @@
+//! The interrupt-remapping table (VT-d, section 9.9 "Interrupt Remapping Table Entry").
+
+use vtd::remapping::ENTRY_BYTES;
+use vtd::{InterruptRemappingEntry, RemappingTable};
+
+use super::super::{InterruptBlock, IommuError};
+use crate::host::frames;
+use crate::host::physical::Ram;
+
+/// Entries for all functions together: one page.
+const ENTRIES: u32 = 256;
+
+/// The table, and how much of it is given away.
+pub struct Remapping {
+    memory: Ram,
+    table: RemappingTable,
+    used: u16,
+}
+
+impl Remapping {
+    /// A table without entries: no device can raise an interrupt.
+    pub fn new() -> Result<Self, IommuError> {
+        let memory = frames::allocate(1).ok_or(IommuError::OutOfFrames)?;
+        memory.flush();
+        let table = RemappingTable::new(memory.range().start(), ENTRIES);
+        let table = table.ok_or(IommuError::OutOfFrames)?;
+        Ok(Self { memory, table, used: 0 })
+    }
+
+    /// The table's place and size.
+    pub const fn table(&self) -> RemappingTable {
+        self.table
+    }
+
+    /// Takes `count` consecutive entries, for good.
+    pub fn allocate(&mut self, count: u16) -> Result<InterruptBlock, IommuError> {
+        let end = self.used.checked_add(count).filter(|end| u32::from(*end) <= ENTRIES);
+        let end = end.ok_or(IommuError::OutOfInterrupts)?;
+        let first = core::mem::replace(&mut self.used, end);
+        Ok(InterruptBlock { first, count })
+    }
+
+    /// Writes entry `index`. The caller invalidates.
+    pub fn set(&mut self, index: u16, entry: InterruptRemappingEntry) -> Result<(), IommuError> {
+        let [low, high] = entry.0;
+        let offset = u64::from(index).wrapping_mul(ENTRY_BYTES);
+        let high_offset = offset.wrapping_add(8);
+        // The unit may look between two writes: the present bit goes first and comes last.
+        for (offset, word) in [(offset, 0), (high_offset, high), (offset, low)] {
+            let written = self.memory.write_u64(offset, word);
+            written.map_err(|_| IommuError::OutOfInterrupts)?;
+        }
+        self.memory.flush_line(offset);
+        Ok(())
+    }
+}

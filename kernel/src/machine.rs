@@ -1,0 +1,220 @@
+//! From a booted machine to running partitions, step by step.
+
+extern crate alloc;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use addr::ApicId;
+use boot::BootInfo;
+use page_table::MapError;
+use plan::bundle::Bundle;
+use plan::{ActualMachine, Fit, Plan};
+
+use crate::cpu::bring_up::{self, StartError};
+use crate::cpu::core::{Core, OutOfFrames};
+use crate::cpu::{local_apic, time};
+use crate::host::firmware::{self, Firmware, FirmwareError};
+use crate::host::memory_map::MemoryMap;
+use crate::host::physical::Ram;
+use crate::host::{frames, heap, paging, wall_clock};
+use crate::iommu::{Iommu, IommuError};
+use crate::module::{self, ModuleError};
+use crate::partition::Partition;
+use crate::partition::build::{self, Resources};
+use crate::pci::ecam::Ecam;
+use crate::pci::inventory::Inventory;
+use crate::vcpu::Backend;
+use crate::vcpu::seat::{self, Seat};
+use crate::housekeeping::House;
+use crate::{cannot_run, housekeeping, log};
+
+/// Why Bulkhead cannot run on this machine at all.
+#[derive(Debug)]
+pub enum BootError {
+    /// The firmware's tables are unusable.
+    Firmware(FirmwareError),
+    /// There is no plan.
+    Module(ModuleError),
+    /// No free memory for Bulkhead's own tables.
+    NoMemory,
+    /// Bulkhead's own address space could not be built.
+    Paging(MapError),
+    /// Time cannot be measured.
+    Time(&'static str),
+    /// The CPU has no x2APIC mode.
+    NoX2Apic,
+    /// The plan wants another housekeeping core than the one that boots.
+    Housekeeping { wanted: ApicId, found: ApicId },
+    /// A core's stacks found no room.
+    OutOfFrames,
+    /// The IOMMU is missing or unusable.
+    Iommu(IommuError),
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Firmware(why) => write!(formatter, "{why}"),
+            Self::Module(why) => write!(formatter, "{why}"),
+            Self::NoMemory => write!(
+                formatter,
+                "no {} KiB of memory below 4 GiB are left beside the plan's partitions; leave some",
+                frames::POOL_BYTES >> 10
+            ),
+            Self::Paging(why) => write!(formatter, "Bulkhead's own address space: {why:?}"),
+            Self::Time(why) => formatter.write_str(why),
+            Self::NoX2Apic => formatter.write_str(
+                "the CPU has no x2APIC mode; enable it in the firmware, or under QEMU use \
+                 -cpu EPYC-Rome,+x2apic",
+            ),
+            Self::Housekeeping { wanted, found } => write!(
+                formatter,
+                "the plan's housekeeping core is {wanted}, but the machine boots on core {found}; \
+                 set machine.housekeeping = {found}"
+            ),
+            Self::OutOfFrames => formatter.write_str("no memory is left for the cores' stacks"),
+            Self::Iommu(why) => write!(
+                formatter,
+                "{why}; enable VT-d with interrupt remapping in the firmware, or under QEMU use \
+                 -device intel-iommu,intremap=on,eim=on"
+            ),
+        }
+    }
+}
+
+impl From<OutOfFrames> for BootError {
+    fn from(_: OutOfFrames) -> Self {
+        Self::OutOfFrames
+    }
+}
+
+/// What every back end builds on: memory, firmware tables, the plan.
+pub struct Foundation {
+    firmware: Firmware,
+    bundle: Bundle<'static>,
+    plan: Plan,
+    memory_map: MemoryMap,
+}
+
+impl Foundation {
+    /// Reads what the machine and the boot loader say, and enters Bulkhead's address space.
+    ///
+    /// # Errors
+    /// Names what is missing.
+    pub fn lay(boot: &BootInfo) -> Result<Self, BootError> {
+        let firmware = firmware::read(boot.rsdp_addr.into_option()).map_err(BootError::Firmware)?;
+        let module = module::range(boot).map_err(BootError::Module)?;
+        let (bundle, plan) = module::open(module).map_err(BootError::Module)?;
+        let mut memory_map = MemoryMap::new(boot);
+        memory_map.reserve(module);
+        let image = paging::kernel_image().ok_or(BootError::NoMemory)?;
+        memory_map.reserve(image);
+        let owned = plan.partitions.iter().flat_map(|partition| partition.memory.iter().copied());
+        let pool = memory_map.find(frames::POOL_BYTES, owned).ok_or(BootError::NoMemory)?;
+        memory_map.reserve(pool);
+        // SAFETY: the firmware calls it usable RAM; it is neither the kernel's image nor the
+        // module, no partition's either, and below 4 GiB, which the boot tables map.
+        frames::initialise(unsafe { Ram::new(pool) });
+        paging::initialise(&memory_map.data(image, module)).map_err(BootError::Paging)?;
+        time::calibrate().map_err(BootError::Time)?;
+        wall_clock::initialise();
+        Ok(Self { firmware, bundle, plan, memory_map })
+    }
+}
+
+/// The machine with everything switched on that partitions need.
+struct Machine<B: Backend> {
+    iommu: &'static Iommu,
+    inventory: Inventory,
+    starts: Vec<&'static bring_up::Start<Seat<B>>>,
+}
+
+/// Builds and starts every partition that fits, then keeps house.
+pub fn run<B: Backend>(foundation: Foundation) -> ! {
+    let machine = switch_on::<B>(&foundation).unwrap_or_else(|why| cannot_run(why));
+    let partitions = build_partitions(&foundation, &machine);
+    housekeeping::report(&partitions);
+    let house = House::new(partitions, machine.iommu);
+    heap::seal();
+    house.run()
+}
+
+/// Blocks all DMA, looks at the buses and wakes every core.
+fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootError> {
+    if !local_apic::is_supported() {
+        return Err(BootError::NoX2Apic);
+    }
+    local_apic::enable();
+    let found = local_apic::id();
+    let wanted = foundation.plan.machine.housekeeping;
+    if found != wanted {
+        return Err(BootError::Housekeeping { wanted, found });
+    }
+    Core::new(found)?.install();
+    let iommu = Iommu::block_all(foundation.firmware.dmar.as_deref(), foundation.plan.machine.iommu)
+        .map_err(BootError::Iommu)?;
+    let inventory = Inventory::read(Ecam::map(&foundation.firmware.ecam));
+    let others = foundation.firmware.processors.iter().filter(|id| **id != found);
+    let starts = others.filter_map(|id| wake(*id)).collect();
+    log!("{} on {} cores", B::NAME, foundation.firmware.processors.len());
+    Ok(Machine { iommu: Box::leak(Box::new(iommu)), inventory, starts })
+}
+
+/// Brings one core up; a core that does not come is reported and missing from then on.
+fn wake<B: Backend>(id: ApicId) -> Option<&'static bring_up::Start<Seat<B>>> {
+    let Ok(core) = Core::new(id) else {
+        log!("core {id}: no memory is left for its stacks");
+        return None;
+    };
+    let start: &'static _ = Box::leak(Box::new(bring_up::Start::new(core, Seat::new())));
+    // SAFETY: the boot tables map the kernel and the first page; that page is conventional
+    // memory which `MemoryMap` never gives out; this is the only place that starts cores.
+    let woken = unsafe { bring_up::start(start, seat::arrive::<B>, paging::boot_root()) };
+    match woken {
+        Ok(()) => Some(start),
+        Err(why @ (StartError::Silent | StartError::Trampoline)) => {
+            log!("core {id} is not used: {why}");
+            None
+        }
+    }
+}
+
+/// Holds the plan against the machine and builds what fits.
+fn build_partitions<B: Backend>(
+    foundation: &Foundation,
+    machine: &Machine<B>,
+) -> Vec<&'static Partition> {
+    let plan = &foundation.plan;
+    let fit = fit(foundation, machine);
+    for violation in fit.of_machine() {
+        log!("the plan does not fit this machine: {violation}");
+    }
+    let mut resources = Resources::new(foundation.bundle, machine.iommu, &machine.inventory);
+    resources.provision(plan, &fit);
+    let mut built = Vec::new();
+    for (index, partition) in plan.partitions.iter().enumerate() {
+        let violation = fit.of_machine().chain(fit.of_partition(index)).next();
+        let result = match violation {
+            Some(violation) => Err(build::BuildError::DoesNotFit(violation)),
+            None => build::build(index, partition, &mut resources, &machine.starts),
+        };
+        match result {
+            Ok(partition) => built.push(partition),
+            Err(why) => housekeeping::refuse(&partition.name, &why),
+        }
+    }
+    built
+}
+
+fn fit<B: Backend>(foundation: &Foundation, machine: &Machine<B>) -> Fit {
+    let cores = machine.starts.iter().map(|start| start.core.id);
+    let actual = ActualMachine {
+        cores: cores.chain([local_apic::id()]).collect(),
+        memory: foundation.memory_map.free(),
+        functions: machine.inventory.assignable(),
+    };
+    let mut fit = plan::fit(&foundation.plan, &actual);
+    fit.extend(plan::check_images(&foundation.plan, &foundation.bundle, module::checksum));
+    fit
+}

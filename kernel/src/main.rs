@@ -1,0 +1,53 @@
+//! Bulkhead's kernel: the only code that runs in root mode.
+//!
+//! This file is the table of contents of a boot. What is where, and why, is in
+//! `ARCHITECTURE.md`; what is not handled, in `CAVEATS.md`.
+
+#![no_std]
+#![no_main]
+
+mod cpu;
+mod crash;
+mod host;
+mod housekeeping;
+mod iommu;
+mod machine;
+mod module;
+mod partition;
+mod pci;
+mod steward;
+mod vcpu;
+
+use boot::BootInfo;
+use vcpu::Backend;
+use vcpu::svm::Svm;
+
+use crate::machine::Foundation;
+
+/// The PC's first serial port, where messages go until the plan is known to want another.
+const FIRST_SERIAL_PORT: u16 = 0x3f8;
+
+/// Where every boot protocol ends: on the bootstrap processor, in 64-bit mode, with
+/// interrupts off.
+#[unsafe(no_mangle)]
+fn kernel_main(boot: Result<BootInfo, &'static str>) -> ! {
+    // SAFETY: nothing else uses these ports, at which a PC has a 16550 or nothing.
+    unsafe { host::console::open(FIRST_SERIAL_PORT) };
+    log!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
+    let boot = boot.unwrap_or_else(|why| cannot_run(why));
+    host::heap::initialise();
+    let foundation = Foundation::lay(&boot).unwrap_or_else(|why| cannot_run(why));
+    match Svm::check() {
+        Ok(()) => machine::run::<Svm>(foundation),
+        Err(missing) => cannot_run(missing),
+    }
+}
+
+/// Says why this machine cannot be used, and halts.
+fn cannot_run(why: impl core::fmt::Display) -> ! {
+    log!("cannot run here: {why}");
+    loop {
+        x86_64::instructions::interrupts::disable();
+        x86_64::instructions::hlt();
+    }
+}

@@ -1,0 +1,82 @@
+//! The boot module: the compiled plan and the guests' images.
+
+use core::fmt;
+
+use addr::{HostPhysical, Range};
+use boot::BootInfo;
+use plan::bundle::{Bundle, BundleError};
+use plan::{DecodeError, ImageIndex, Plan};
+
+use crate::host::physical;
+
+/// Why there is no plan to follow.
+#[derive(Debug)]
+pub enum ModuleError {
+    /// The boot loader passed no module.
+    Absent,
+    /// The module is not a bundle.
+    Bundle(BundleError),
+    /// The bundle's plan cannot be read.
+    Plan(DecodeError),
+}
+
+impl fmt::Display for ModuleError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => formatter.write_str(
+                "the boot loader passed no module; make one with `bulkhead plan compile` and \
+                 pass it as the kernel's module (QEMU: -initrd)",
+            ),
+            Self::Bundle(why) => write!(formatter, "the boot module: {why}"),
+            Self::Plan(why) => write!(formatter, "the plan: {why}"),
+        }
+    }
+}
+
+/// The module's place in memory.
+pub fn range(boot: &BootInfo) -> Result<Range<HostPhysical>, ModuleError> {
+    let address = boot.ramdisk_addr.into_option().ok_or(ModuleError::Absent)?;
+    Range::new(HostPhysical::new(address), boot.ramdisk_len).ok_or(ModuleError::Absent)
+}
+
+/// The bundle at `range`, and its plan.
+///
+/// # Errors
+/// The bytes are no bundle, or its first entry is no plan.
+pub fn open(range: Range<HostPhysical>) -> Result<(Bundle<'static>, Plan), ModuleError> {
+    // SAFETY: the module lies below 4 GiB, where both address spaces of boot map it, and is
+    // reserved before any memory is given out: nobody writes it.
+    let bytes = unsafe { physical::bytes(range) };
+    let bundle = Bundle::parse(bytes).map_err(ModuleError::Bundle)?;
+    let entry = bundle.entry(ImageIndex(0)).unwrap_or_default();
+    let plan = plan::decode(entry).map_err(ModuleError::Plan)?;
+    Ok((bundle, plan))
+}
+
+/// CRC-32C of `bytes`, by the CPU's instruction where it has one: 8 bytes a step instead of
+/// one, for images of many megabytes.
+pub fn checksum(bytes: &[u8]) -> u32 {
+    const SSE4_2: u32 = 1 << 20;
+    if core::arch::x86_64::__cpuid(1).ecx & SSE4_2 == 0 {
+        return plan::crc32c(bytes);
+    }
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut state = u64::from(u32::MAX);
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        // SAFETY: SSE4.2 has the instruction, which uses general registers only.
+        unsafe {
+            core::arch::asm!("crc32 {0}, {1}", inout(reg) state, in(reg) word,
+                options(pure, nomem, nostack, preserves_flags))
+        };
+    }
+    for byte in rest {
+        let byte = *byte;
+        // SAFETY: as above.
+        unsafe {
+            core::arch::asm!("crc32 {0}, {1}", inout(reg) state, in(reg_byte) byte,
+                options(pure, nomem, nostack, preserves_flags))
+        };
+    }
+    !(state as u32)
+}

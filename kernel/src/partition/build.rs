@@ -1,0 +1,236 @@
+//! Building one partition out of its plan: memory, tables, devices, image, virtual CPUs.
+
+extern crate alloc;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+use addr::{ApicId, GuestPhysical, Range, RequesterId};
+use guest_image::acpi::{self, AcpiError, Description};
+use guest_image::elf::{self, ElfError};
+use guest_image::layout::{self, LayoutError};
+use guest_image::linux::{self, LinuxError};
+use guest_image::{Entry, Image, MemoryMap, OutOfRange};
+use page_table::{Access, MapError, MemoryKind, PageTable};
+use plan::bundle::Bundle;
+use plan::{Fit, Plan, Violation};
+use spin::Mutex;
+use vdev::processor::Processor;
+use vdev::uart::Uart;
+
+use super::devices::{self, DeviceError};
+use super::memory::GuestRam;
+use super::provision::Provision;
+use super::{Partition, console, stop};
+use crate::cpu::core::{Core, OutOfFrames};
+use crate::cpu::{bring_up, local_apic, time};
+use crate::host::frames::CoherentTables;
+use crate::iommu::{Domain, Iommu, IommuError};
+use crate::pci::inventory::Inventory;
+use crate::vcpu::instruction::cpuid;
+use crate::vcpu::seat::{Occupant, Seat};
+use crate::vcpu::{Backend, Start};
+
+/// Why a partition could not be built.
+#[derive(Debug)]
+pub enum BuildError<'a> {
+    /// The plan does not fit the machine.
+    DoesNotFit(&'a Violation),
+    /// No frame is left.
+    OutOfFrames,
+    /// Guest memory cannot be laid out.
+    Layout(LayoutError),
+    /// Its second-stage table could not be built.
+    Map(MapError),
+    /// The IOMMU refused.
+    Iommu(IommuError),
+    /// One of its functions cannot be given away.
+    Device(RequesterId, DeviceError),
+    /// Its ACPI tables could not be made.
+    Acpi(AcpiError),
+    /// Its image is no Linux kernel that can be started.
+    Linux(LinuxError),
+    /// Its image is no ELF file that can be started.
+    Elf(ElfError),
+    /// Something does not fit its memory.
+    OutOfRange(OutOfRange),
+}
+
+impl fmt::Display for BuildError<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DoesNotFit(why) => write!(formatter, "{why}"),
+            Self::OutOfFrames => formatter.write_str("no memory is left for its tables"),
+            Self::Layout(why) => write!(formatter, "its memory: {why}"),
+            Self::Map(why) => write!(formatter, "its second-stage table: {why:?}"),
+            Self::Iommu(why) => write!(formatter, "{why}"),
+            Self::Device(address, why) => write!(formatter, "function {address}: {why}"),
+            Self::Acpi(why) => write!(formatter, "its ACPI tables: {why}"),
+            Self::Linux(why) => write!(formatter, "its kernel: {why}"),
+            Self::Elf(why) => write!(formatter, "its image: {why}"),
+            Self::OutOfRange(why) => write!(formatter, "its memory: {why}"),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($error:ty => $variant:ident),* $(,)?) => {
+        $(
+            impl From<$error> for BuildError<'_> {
+                fn from(why: $error) -> Self {
+                    Self::$variant(why)
+                }
+            }
+        )*
+    };
+}
+
+from! {
+    LayoutError => Layout,
+    MapError => Map,
+    IommuError => Iommu,
+    AcpiError => Acpi,
+    LinuxError => Linux,
+    ElfError => Elf,
+    OutOfRange => OutOfRange,
+}
+
+impl From<OutOfFrames> for BuildError<'_> {
+    fn from(_: OutOfFrames) -> Self {
+        Self::OutOfFrames
+    }
+}
+
+/// What all partitions are built from.
+pub struct Resources<'a> {
+    bundle: Bundle<'static>,
+    /// The machine's IOMMUs.
+    pub iommu: &'static Iommu,
+    /// The machine's functions.
+    pub inventory: &'a Inventory,
+    /// The physical functions whose virtual functions are on.
+    pub provision: Provision,
+    processor: Processor,
+}
+
+impl<'a> Resources<'a> {
+    /// Nothing provisioned yet.
+    pub fn new(bundle: Bundle<'static>, iommu: &'static Iommu, inventory: &'a Inventory) -> Self {
+        let provision = Provision::default();
+        Self { bundle, iommu, inventory, provision, processor: Processor::detect(cpuid) }
+    }
+
+    /// Switches on the virtual functions of all partitions that `fit`.
+    pub fn provision(&mut self, plan: &Plan, fit: &Fit) {
+        self.provision = Provision::of(plan, fit, self.inventory, self.iommu);
+    }
+}
+
+/// Builds partition `index` of the plan and takes its seats.
+///
+/// # Errors
+/// Says what stands in the way; the partition then does not exist.
+pub fn build<B: Backend>(
+    index: usize,
+    source: &plan::Partition,
+    resources: &mut Resources<'_>,
+    starts: &[&'static bring_up::Start<Seat<B>>],
+) -> Result<&'static Partition, BuildError<'static>> {
+    let seats = seats(source, starts);
+    // SAFETY: `plan::fit` has found these ranges in usable RAM that Bulkhead does not keep,
+    // aligned, and disjoint from every other partition's; a partition is built once.
+    let memory = unsafe { GuestRam::new(&source.memory) };
+    let map = MemoryMap::new(memory.bytes())?;
+    let mut table = PageTable::<B::Tables>::new(&mut CoherentTables, devices::largest_page())
+        .ok_or(OutOfFrames)?;
+    let ram = Access::READ | Access::WRITE | Access::EXECUTE;
+    for (guest, host) in memory.pieces() {
+        table.map(&mut CoherentTables, guest.start(), host, ram, MemoryKind::WriteBack)?;
+    }
+    let domain = Domain::new(resources.iommu, index, memory.pieces())?;
+    let functions = devices::assign(source, resources, &mut table, &memory)?;
+    let windows = devices::windows(&functions);
+    memory.clear();
+    let entry = load(source, resources, &memory, &map, &windows)?;
+    let space = address_space(index);
+    let shared: &'static B::Shared = Box::leak(Box::new(B::share(table.root(), space)?));
+    let partition = assemble(index, source, resources, (memory, functions, &seats));
+    domain.attach(resources.iommu, partition.requesters())?;
+    let exits: &'static _ = Box::leak(Box::new(|reason| partition.exits(reason)));
+    for (number, start) in seats.iter().enumerate() {
+        let backend = Mutex::new(B::new(shared)?);
+        let image = (number == 0).then_some(Start::Image(entry));
+        start.purpose.occupy(Occupant { partition, index: number, image, exits, backend });
+    }
+    Ok(partition)
+}
+
+/// The seats of the partition's cores, which `plan::fit` has found to be there.
+fn seats<B: Backend>(
+    source: &plan::Partition,
+    starts: &[&'static bring_up::Start<Seat<B>>],
+) -> Vec<&'static bring_up::Start<Seat<B>>> {
+    let find = |id: &ApicId| starts.iter().copied().find(|start| start.core.id == *id);
+    source.cores.iter().filter_map(find).collect()
+}
+
+/// The identifier that tags the partition's translations; 0 is root mode's.
+fn address_space(index: usize) -> u16 {
+    u16::try_from(index).unwrap_or(u16::MAX).saturating_add(1)
+}
+
+/// Puts tables and image into the partition's memory.
+fn load(
+    source: &plan::Partition,
+    resources: &Resources<'_>,
+    memory: &GuestRam,
+    map: &MemoryMap,
+    windows: &[Range<GuestPhysical>],
+) -> Result<Entry, BuildError<'static>> {
+    let mut memory = memory;
+    let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES);
+    let ecam = ecam.ok_or(BuildError::OutOfFrames)?;
+    let description = Description { cores: &source.cores, map, windows, ecam };
+    acpi::tables(&description)?.write(&mut memory)?;
+    let bytes = |index| resources.bundle.entry(index).unwrap_or_default();
+    let image = Image {
+        kernel: bytes(source.image.kernel()),
+        initial_ramdisk: source.image.initial_ramdisk().map(bytes),
+        command_line: source.image.command_line(),
+    };
+    Ok(match source.image {
+        plan::Image::Linux { .. } => linux::load(&mut memory, map, &image, layout::RSDP)?,
+        plan::Image::Elf { .. } => elf::load(&mut memory, map, &image, layout::RSDP)?,
+    })
+}
+
+type Parts<'a, B> =
+    (GuestRam, Vec<devices::Function>, &'a [&'static bring_up::Start<Seat<B>>]);
+
+fn assemble<B: Backend>(
+    index: usize,
+    source: &plan::Partition,
+    resources: &Resources<'_>,
+    (memory, functions, seats): Parts<'_, B>,
+) -> &'static Partition {
+    let cores: Box<[&'static Core]> = seats.iter().map(|start| start.core).collect();
+    Box::leak(Box::new(Partition {
+        name: String::from(source.name.as_str()),
+        index,
+        core_ids: cores.iter().map(|core| core.id).collect(),
+        counters: cores.iter().map(|_| Default::default()).collect(),
+        cores,
+        memory,
+        functions: functions.into_iter().map(Mutex::new).collect(),
+        console: console::Ring::new(),
+        uart: Mutex::new(Uart::new()),
+        config_address: source.config_ports.then(|| AtomicU32::new(0)),
+        denied: AtomicU64::new(0),
+        processor: resources.processor,
+        tsc_origin: time::read_tsc(),
+        life: stop::Life::new(),
+        housekeeping: local_apic::id(),
+    }))
+}

@@ -1,0 +1,186 @@
+//! A partition's PCI functions: what its guest sees of them, and what of that is real.
+//!
+//! Doorbells and all other registers are the guest's own, without an exit. Configuration
+//! space is a page that it reads and cannot write; the page with the MSI-X table is trapped,
+//! and what the guest writes there becomes interrupt-remapping entries that reach only its
+//! own cores.
+
+mod assign;
+mod interrupts;
+mod reset;
+
+extern crate alloc;
+use alloc::boxed::Box;
+use core::fmt;
+
+use addr::{Address, GuestPhysical, Range, RequesterId};
+use page_table::MapError;
+use pci_config::bar::Bars;
+use pci_config::{ConfigSpace, express, header, msix};
+use vdev::config_space::{self, Layout};
+
+use super::Partition;
+use crate::host::physical::{Ram, Registers};
+use crate::iommu::{InterruptBlock, Iommu, IommuError};
+use crate::pci::ecam::EcamFunction;
+
+pub use assign::{assign, largest_page, windows};
+
+/// Why a function cannot be given to a partition.
+#[derive(Debug)]
+pub enum DeviceError {
+    /// It is not there, or its virtual functions could not be switched on.
+    Absent,
+    /// A BAR has no address, shares a page with something else, or is no memory.
+    Bar { index: u8, why: &'static str },
+    /// It has neither MSI nor MSI-X.
+    NoInterrupts,
+    /// Its registers could not be mapped.
+    Map(MapError),
+    /// The IOMMU refused.
+    Iommu(IommuError),
+    /// No frame is left for its configuration page.
+    OutOfFrames,
+}
+
+impl fmt::Display for DeviceError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => formatter.write_str("it is not there, or could not be switched on"),
+            Self::Bar { index, why } => write!(formatter, "its BAR {index} {why}"),
+            Self::NoInterrupts => formatter.write_str("it has neither MSI-X nor MSI"),
+            Self::Map(why) => write!(formatter, "its registers: {why}"),
+            Self::Iommu(why) => write!(formatter, "{why}"),
+            Self::OutOfFrames => formatter.write_str("no memory is left for its configuration page"),
+        }
+    }
+}
+
+impl From<MapError> for DeviceError {
+    fn from(why: MapError) -> Self {
+        Self::Map(why)
+    }
+}
+
+impl From<IommuError> for DeviceError {
+    fn from(why: IommuError) -> Self {
+        Self::Iommu(why)
+    }
+}
+
+/// What became of a guest's access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It was done, or dropped as hardware would have dropped it.
+    Done,
+    /// It was refused.
+    Denied,
+}
+
+/// The page that the guest reads as configuration space.
+struct ConfigPage(Ram);
+
+impl config_space::Image for ConfigPage {
+    fn read32(&self, offset: u16) -> u32 {
+        let word = self.0.read_u64(u64::from(offset & !7)).unwrap_or(u64::MAX);
+        let shift = u32::from(offset & 4).wrapping_mul(8);
+        word.wrapping_shr(shift) as u32
+    }
+
+    fn write32(&mut self, offset: u16, value: u32) {
+        // A page has no word outside itself: the library keeps to offsets below 4,096.
+        let _ = self.0.write(offset.into(), &value.to_le_bytes());
+    }
+}
+
+/// A function's MSI-X table: the device's own, which Bulkhead writes, and the guest's.
+struct MessageTable {
+    capability: msix::Msix,
+    /// The pages of the BAR that hold the table and, maybe, other registers.
+    registers: Registers,
+    trapped: Range<GuestPhysical>,
+    /// The table's first byte, counted from the first trapped page.
+    offset: u32,
+    entries: Box<[vdev::msix::Entry]>,
+}
+
+/// A function that a partition owns.
+pub struct Function {
+    /// Its requester ID.
+    pub address: RequesterId,
+    config: EcamFunction,
+    layout: Layout,
+    page: ConfigPage,
+    bars: Bars,
+    /// Whether the BAR registers are its own; a virtual function's are its PF's.
+    own_bars: bool,
+    messages: Option<MessageTable>,
+    interrupts: InterruptBlock,
+    iommu: &'static Iommu,
+}
+
+impl Function {
+    /// The BARs that the guest sees.
+    pub const fn bars(&self) -> &Bars {
+        &self.bars
+    }
+
+    /// The distance of `at` from the first trapped page, if it lies in one of them.
+    pub fn trapped_offset(&self, at: GuestPhysical) -> Option<u64> {
+        let trapped = self.messages.as_ref()?.trapped;
+        at.checked_offset_from(trapped.start()).filter(|_| trapped.contains(at))
+    }
+
+    /// Reads the configuration space as the guest sees it.
+    pub fn read_config(&self, offset: u16, bytes: u8) -> u32 {
+        let word = config_space::Image::read32(&self.page, offset & 0xffc);
+        let shift = u32::from(offset & 3).wrapping_mul(8);
+        let value = word.wrapping_shr(shift);
+        match bytes {
+            1 => value & 0xff,
+            2 => value & 0xffff,
+            _ => value,
+        }
+    }
+
+    /// Carries out the guest's write to its configuration space.
+    pub fn write_config(
+        &mut self,
+        partition: &Partition,
+        offset: u16,
+        bytes: u8,
+        value: u32,
+    ) -> Effect {
+        use config_space::Effect as Write;
+        match self.layout.write(&mut self.page, offset, bytes, value) {
+            // Power states are shown, not entered: leaving D3 would reset the function.
+            Write::None | Write::ImageOnly | Write::PowerState(_) => {}
+            Write::Command { memory, bus_master } => self.set_command(memory, bus_master),
+            Write::MsixControl { enable, mask_all } => self.set_msix_control(enable, mask_all),
+            Write::Msi(message) => return self.set_msi(partition, message),
+            Write::FunctionLevelReset => {
+                return if self.reset().is_ok() { Effect::Done } else { Effect::Denied };
+            }
+            Write::DeviceControl(bits) => self.set_device_control(bits),
+        }
+        Effect::Done
+    }
+
+    fn set_command(&self, memory: bool, bus_master: bool) {
+        let bits = [
+            (memory, header::COMMAND_MEMORY_SPACE),
+            (bus_master, header::COMMAND_BUS_MASTER),
+        ];
+        let set = bits.iter().filter(|(on, _)| *on).fold(0, |set, (_, bit)| set | bit);
+        let all = header::COMMAND_MEMORY_SPACE | header::COMMAND_BUS_MASTER;
+        header::update_command(&self.config, set, all & !set);
+    }
+
+    fn set_device_control(&self, bits: u16) {
+        if let Some(express) = express::read(&self.config) {
+            let register = express.device_control();
+            let kept = self.config.read16(register) & !config_space::DEVICE_CONTROL_BITS;
+            self.config.write16(register, kept | bits);
+        }
+    }
+}

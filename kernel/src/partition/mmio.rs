@@ -1,0 +1,138 @@
+//! A guest's access to memory that its second-stage table does not give it: writes to
+//! virtual configuration space, accesses to the pages that hold MSI-X tables, and denials.
+//!
+//! All of it is set-up: nothing here is on the path of a device's doorbell or interrupt.
+
+use addr::{Address, GuestPhysical, Range};
+use guest_image::layout;
+use vdev::exit_reason::ExitReason;
+use vdev::mov::{self, CodeSize, Instruction, Operation, Source};
+
+use super::Partition;
+use super::devices::{Effect, Function};
+use crate::vcpu::dispatch::Next;
+use crate::vcpu::seat::Occupant;
+use crate::vcpu::{Backend, CodeState, Exception, MemoryFault, instruction};
+
+/// Answers an access. What cannot be decoded gets `#GP`.
+pub fn access<B: Backend>(
+    occupant: &Occupant<B>,
+    backend: &mut B,
+    fault: MemoryFault,
+) -> Next {
+    let partition = occupant.partition;
+    let state = backend.code_state();
+    let decoded = if fault.during_walk { None } else { decode(partition, &state) };
+    let Some(decoded) = decoded else {
+        partition.deny();
+        backend.inject(Exception::GeneralProtection);
+        return Next::Resume;
+    };
+    match decoded.operation {
+        Operation::Store { source, bytes } => {
+            let value = match source {
+                Source::Immediate(value) => value,
+                Source::Register(register) => {
+                    register.value(backend.registers().read(register.number))
+                }
+            };
+            let reason = write(partition, fault.address, bytes, value);
+            occupant.count_instead(ExitReason::NestedPageFault, reason);
+        }
+        Operation::Load { register, bytes, extension } => {
+            let value = extension.extend(read(partition, fault.address, bytes), bytes);
+            let registers = backend.registers();
+            let full = registers.read(register.number);
+            registers.write(register.number, register.loaded(full, value));
+        }
+    }
+    backend.advance(decoded.length.into());
+    Next::Resume
+}
+
+fn decode(partition: &Partition, state: &CodeState) -> Option<Instruction> {
+    let size = match (state.code_long, state.code_default_32) {
+        (true, _) => CodeSize::Bits64,
+        (false, true) => CodeSize::Bits32,
+        (false, false) => CodeSize::Bits16,
+    };
+    let (bytes, count) = instruction::fetch(&partition.memory, state);
+    mov::decode(bytes.get(..count)?, size).ok()
+}
+
+/// Writes, and says how the exit is counted.
+fn write(partition: &Partition, at: GuestPhysical, bytes: u8, value: u64) -> ExitReason {
+    if let Some((index, offset)) = config_space(at) {
+        write_config(partition, index, offset, bytes, value);
+        return ExitReason::ConfigSpaceWrite;
+    }
+    let answered = with_msix(partition, at, |function, offset| {
+        function.write_msix(partition, offset, bytes, value)
+    });
+    match answered {
+        Some(effect) => {
+            count(partition, effect);
+            ExitReason::MsixWrite
+        }
+        None => {
+            partition.deny();
+            ExitReason::NestedPageFault
+        }
+    }
+}
+
+fn read(partition: &Partition, at: GuestPhysical, bytes: u8) -> u64 {
+    let answered = with_msix(partition, at, |function, offset| function.read_msix(offset, bytes));
+    answered.unwrap_or_else(|| {
+        partition.deny();
+        u64::MAX
+    })
+}
+
+/// Writes to the configuration space of the function in slot `index`, as ECAM and the
+/// configuration ports do.
+pub fn write_config(partition: &Partition, index: usize, offset: u16, bytes: u8, value: u64) {
+    match partition.functions.get(index) {
+        Some(function) => {
+            let effect = function.lock().write_config(partition, offset, bytes, value as u32);
+            count(partition, effect);
+        }
+        None => partition.deny(),
+    }
+}
+
+fn count(partition: &Partition, effect: Effect) {
+    if effect == Effect::Denied {
+        partition.deny();
+    }
+}
+
+/// The slot and register that an address of the ECAM window names. Slot 0 is device 1.
+fn config_space(at: GuestPhysical) -> Option<(usize, u16)> {
+    let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES)?;
+    let distance = at.checked_offset_from(ecam.start()).filter(|_| ecam.contains(at))?;
+    let register = u16::try_from(distance & 0xfff).ok()?;
+    Some((slot(u8::try_from(distance >> 12).ok()?), register))
+}
+
+/// The slot of a device and function number on bus 0; one that is nobody's for function
+/// numbers above 0 and for device 0.
+pub fn slot(device_function: u8) -> usize {
+    let (device, function) = (usize::from(device_function >> 3), device_function & 7);
+    if function == 0 { device.wrapping_sub(1) } else { usize::MAX }
+}
+
+/// Does something with the function one of whose trapped pages holds `at`.
+fn with_msix<T>(
+    partition: &Partition,
+    at: GuestPhysical,
+    action: impl FnOnce(&mut Function, u64) -> T,
+) -> Option<T> {
+    for function in &partition.functions {
+        let mut function = function.lock();
+        if let Some(offset) = function.trapped_offset(at) {
+            return Some(action(&mut function, offset));
+        }
+    }
+    None
+}

@@ -1,0 +1,91 @@
+//! How a partition's life ends.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use spin::Mutex;
+
+/// Why a partition stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopCause {
+    /// The guest switched itself off.
+    PowerOff,
+    /// The guest asked for a reset.
+    Reset,
+    /// A triple fault.
+    TripleFault,
+    /// The CPU refused to enter the guest, with this code.
+    EntryFailure(u64),
+    /// An exit that Bulkhead does not know, with this code.
+    UnknownExit(u64),
+    /// The guest's memory access during an event's delivery cannot be answered.
+    DeliveryFault,
+    /// The guest executes memory that it does not have.
+    ExecutesNothing(u64),
+}
+
+impl fmt::Display for StopCause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PowerOff => formatter.write_str("poweroff"),
+            Self::Reset => formatter.write_str("reboot"),
+            Self::TripleFault => formatter.write_str("triple fault"),
+            Self::EntryFailure(code) => write!(formatter, "entry failure {code:#x}"),
+            Self::UnknownExit(code) => write!(formatter, "unknown exit {code:#x}"),
+            Self::DeliveryFault => formatter.write_str("memory fault during an event's delivery"),
+            Self::ExecutesNothing(address) => {
+                write!(formatter, "executes memory that it does not have, at {address:#x}")
+            }
+        }
+    }
+}
+
+/// The partition may run. The other bits count the cores that do.
+const RUNNING: u32 = 1 << 31;
+
+/// Whether a partition runs, how many of its cores are in the guest, and why it stopped.
+#[derive(Debug)]
+pub struct Life {
+    state: AtomicU32,
+    cause: Mutex<Option<StopCause>>,
+}
+
+impl Life {
+    /// A partition that has not been started.
+    pub const fn new() -> Self {
+        Self { state: AtomicU32::new(0), cause: Mutex::new(None) }
+    }
+
+    /// The partition may run from now on.
+    pub fn start(&self) {
+        self.state.fetch_or(RUNNING, Ordering::AcqRel);
+    }
+
+    /// Counts a core in; false, and not counted, if the partition does not run.
+    pub fn enter(&self) -> bool {
+        let count = |state: u32| (state & RUNNING != 0).then(|| state.wrapping_add(1));
+        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, count).is_ok()
+    }
+
+    /// Counts a core out; whether it was the last one of a partition that stops.
+    pub fn leave(&self) -> bool {
+        self.state.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// The partition may not run any more; whether this call is the first to say so.
+    pub fn stop(&self, cause: StopCause) -> bool {
+        let mut kept = self.cause.lock();
+        let was = self.state.fetch_and(!RUNNING, Ordering::AcqRel);
+        if was & RUNNING == 0 {
+            return false;
+        }
+        *kept = Some(cause);
+        true
+    }
+
+    /// The cause, once, when no core is in the guest any more.
+    pub fn take_stop(&self) -> Option<StopCause> {
+        let all_left = self.state.load(Ordering::Acquire) == 0;
+        if all_left { self.cause.lock().take() } else { None }
+    }
+}

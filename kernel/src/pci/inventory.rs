@@ -1,0 +1,82 @@
+//! What functions the machine has.
+
+extern crate alloc;
+use alloc::vec::Vec;
+
+use addr::RequesterId;
+use pci_config::header::{self, Header, HeaderType};
+use pci_config::{bridge, single_root_io};
+use plan::MachineFunction;
+
+use super::ecam::{Ecam, EcamFunction};
+
+/// The machine's functions, as they are before any virtual function is enabled.
+pub struct Inventory {
+    ecam: Option<Ecam>,
+    functions: Vec<(RequesterId, Header)>,
+}
+
+impl Inventory {
+    /// Looks at every function of every bus. No register is written.
+    pub fn read(ecam: Option<Ecam>) -> Self {
+        let mut functions = Vec::new();
+        if let Some(ecam) = &ecam {
+            for bus in ecam.buses() {
+                functions.extend((0..32).flat_map(|device| of_device(ecam, bus, device)));
+            }
+        }
+        Self { ecam, functions }
+    }
+
+    /// The configuration space of the function at `address`; `None` without ECAM.
+    pub fn config(&self, address: RequesterId) -> Option<EcamFunction> {
+        self.ecam.map(|ecam| ecam.function(address))
+    }
+
+    /// All functions that are there.
+    pub fn functions(&self) -> impl Iterator<Item = RequesterId> + '_ {
+        self.functions.iter().map(|(address, _)| *address)
+    }
+
+    /// The header of the function at `address`.
+    pub fn header(&self, address: RequesterId) -> Option<&Header> {
+        self.functions.iter().find(|(found, _)| *found == address).map(|(_, header)| header)
+    }
+
+    /// What of it may be given to partitions: everything but bridges.
+    pub fn assignable(&self) -> Vec<MachineFunction> {
+        let endpoints =
+            self.functions.iter().filter(|(_, header)| header.header_type == HeaderType::ENDPOINT);
+        let describe = |(address, _): &(RequesterId, Header)| {
+            let config = self.config(*address)?;
+            let virtual_functions = single_root_io::read(&config).map_or(0, |cap| cap.total_vfs);
+            Some(MachineFunction { address: *address, virtual_functions })
+        };
+        endpoints.filter_map(describe).collect()
+    }
+
+    /// The bridge whose secondary bus is `bus`.
+    pub fn bridge_above(&self, bus: u8) -> Option<(RequesterId, EcamFunction)> {
+        let mut bridges =
+            self.functions.iter().filter(|(_, header)| header.header_type == HeaderType::BRIDGE);
+        bridges.find_map(|(address, _)| {
+            let config = self.config(*address)?;
+            (bridge::buses(&config).secondary == bus).then_some((*address, config))
+        })
+    }
+}
+
+/// The functions of one device: function 0, and the others if it says that there are any.
+fn of_device(
+    ecam: &Ecam,
+    bus: u8,
+    device: u8,
+) -> impl Iterator<Item = (RequesterId, Header)> + use<'_> {
+    let read = move |function| {
+        let address = RequesterId::new(bus, device, function)?;
+        Some((address, header::read(&ecam.function(address))?))
+    };
+    let first = read(0);
+    let others = if first.is_some_and(|(_, header)| header.multi_function) { 1..8 } else { 1..1 };
+    first.into_iter().chain(others.filter_map(read))
+}

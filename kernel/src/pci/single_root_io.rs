@@ -1,0 +1,156 @@
+//! Switching on the virtual functions that the plan names (PCI Express Base Specification
+//! 6.0, chapter 9 "Single Root I/O Virtualization and Sharing").
+
+use core::fmt;
+
+use addr::{HostPhysical, Range, RequesterId};
+use pci_config::bar::{self, Bar, Bars};
+use pci_config::single_root_io::{self, SingleRootIo, SingleRootIoError};
+use pci_config::window::Allocator;
+use pci_config::{ConfigSpace, bridge, express, header};
+
+use super::ecam::EcamFunction;
+use super::inventory::Inventory;
+use crate::cpu::time;
+
+/// Section 9.3.3.3.1 "VF Enable": virtual functions may take this long to be ready.
+const READY_MILLISECONDS: u64 = 100;
+
+/// Why a physical function's virtual functions are not there.
+#[derive(Debug)]
+pub enum EnableError {
+    /// The function has no SR-IOV capability.
+    NotCapable,
+    /// The function is on a root bus: there is no window to place BARs in.
+    NoBridge,
+    /// The bridge above opens no memory window, or one above 4 GiB only.
+    NoWindow,
+    /// The window has no room for these bytes.
+    WindowFull(u64),
+    /// A virtual function would be on a bus that the bridge does not lead to.
+    Bus(RequesterId),
+    /// The capability refused.
+    Refused(SingleRootIoError),
+    /// The virtual function did not appear in time.
+    Absent(RequesterId),
+}
+
+impl fmt::Display for EnableError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotCapable => formatter.write_str("it has no SR-IOV capability"),
+            Self::NoBridge => formatter.write_str("it is on a root bus, without a bridge above"),
+            Self::NoWindow => formatter.write_str("the bridge above has no memory window below 4 GiB"),
+            Self::WindowFull(bytes) => {
+                write!(formatter, "the bridge's window has no room for VF BARs of {bytes:#x} bytes")
+            }
+            Self::Bus(address) => write!(formatter, "the bridge above does not lead to VF {address}"),
+            Self::Refused(why) => write!(formatter, "the SR-IOV capability refused: {why:?}"),
+            Self::Absent(address) => write!(formatter, "VF {address} did not appear"),
+        }
+    }
+}
+
+/// A physical function whose virtual functions can be switched on.
+pub struct PhysicalFunction {
+    /// Its requester ID.
+    pub address: RequesterId,
+    /// Its configuration space.
+    pub config: EcamFunction,
+    /// Its SR-IOV capability, read when the hierarchy's ARI setting was final.
+    pub capability: SingleRootIo,
+    /// One VF's BARs; the addresses are VF 1's.
+    pub bars: Bars,
+    number: u16,
+}
+
+impl PhysicalFunction {
+    /// Places the BARs of `number` virtual functions and sets everything but VF Enable.
+    ///
+    /// # Errors
+    /// Says what the function, or the bridge above it, cannot do.
+    pub fn prepare(
+        inventory: &Inventory,
+        address: RequesterId,
+        number: u16,
+    ) -> Result<Self, EnableError> {
+        let config = inventory.config(address).ok_or(EnableError::NotCapable)?;
+        let capability = single_root_io::read(&config).ok_or(EnableError::NotCapable)?;
+        let (_, above) = inventory.bridge_above(address.bus()).ok_or(EnableError::NoBridge)?;
+        if capability.read_enabled(&config) {
+            // Firmware or an earlier owner left them on.
+            capability.disable(&config);
+        }
+        let forwards = express::read(&above).is_some_and(|port| port.enable_ari_forwarding(&above));
+        if forwards {
+            capability.set_ari_hierarchy(&config).map_err(EnableError::Refused)?;
+        }
+        capability.set_system_page_size_4_kib(&config).map_err(EnableError::Refused)?;
+        capability.set_number_of_vfs(&config, number).map_err(EnableError::Refused)?;
+        // Offset and stride may depend on what was just set.
+        let capability = single_root_io::read(&config).ok_or(EnableError::NotCapable)?;
+        let last = capability.virtual_function(address, number).ok_or(EnableError::NotCapable)?;
+        if last.bus() > bridge::buses(&above).subordinate {
+            return Err(EnableError::Bus(last));
+        }
+        let mut bars = capability.size_bars(&config);
+        let mut allocator = allocator(inventory, &above, address.bus())?;
+        for bar in bars.iter_mut().flatten() {
+            let bytes = bar.size.checked_mul(number.into());
+            let bytes = bytes.ok_or(EnableError::WindowFull(u64::MAX))?;
+            let place = allocator.place(bytes, bar.size.max(4096));
+            let place = place.ok_or(EnableError::WindowFull(bytes))?;
+            bar.address = place.start().as_u64();
+            capability.set_bar_address(&config, bar, bar.address);
+        }
+        Ok(Self { address, config, capability, bars, number })
+    }
+
+    /// Switches the virtual functions on and waits until the last one answers.
+    ///
+    /// # Errors
+    /// It does not answer in time.
+    pub fn enable(&self, inventory: &Inventory) -> Result<(), EnableError> {
+        self.capability.enable(&self.config);
+        let last = self.virtual_function(self.number).ok_or(EnableError::NotCapable)?;
+        let config = inventory.config(last).ok_or(EnableError::NotCapable)?;
+        // A VF's vendor ID reads all ones by definition; its command register does not.
+        let there = || config.read16(header::COMMAND) != u16::MAX;
+        time::wait_for(READY_MILLISECONDS, there).then_some(()).ok_or(EnableError::Absent(last))
+    }
+
+    /// The requester ID of virtual function `number`, counted from 1.
+    pub fn virtual_function(&self, number: u16) -> Option<RequesterId> {
+        self.capability.virtual_function(self.address, number)
+    }
+
+    /// The BARs of virtual function `number`, counted from 1.
+    pub fn bars_of(&self, number: u16) -> Bars {
+        let index = u64::from(number.saturating_sub(1));
+        self.bars.map(|bar| {
+            let bar = bar?;
+            let address = bar.size.checked_mul(index)?.checked_add(bar.address)?;
+            Some(Bar { address, ..bar })
+        })
+    }
+}
+
+/// The bridge's window without what the functions behind it use already.
+fn allocator(
+    inventory: &Inventory,
+    above: &EcamFunction,
+    bus: u8,
+) -> Result<Allocator, EnableError> {
+    let window = bridge::memory_window(above).ok_or(EnableError::NoWindow)?;
+    let mut allocator = Allocator::new(window);
+    for address in inventory.functions().filter(|address| address.bus() == bus) {
+        let Some(config) = inventory.config(address) else { continue };
+        for used in bar::size_bars(&config).iter().flatten() {
+            let Some(range) = Range::new(HostPhysical::new(used.address), used.size) else { continue };
+            if window.overlaps(range) {
+                allocator.reserve(range).map_err(|_| EnableError::WindowFull(used.size))?;
+            }
+        }
+    }
+    Ok(allocator)
+}

@@ -1,0 +1,156 @@
+//! The NVMe steward: gives each virtual function its queues, interrupts and namespace.
+//!
+//! Order of use: [`Steward::start`] (the controller runs, its admin queue is all that it can
+//! reach by DMA), [`Steward::assign`] for each virtual function, then SR-IOV's VF Enable by
+//! the caller, [`Steward::online`] for each, and dropping it. The physical controller
+//! stays enabled, for its reset would take the virtual ones offline, but it can reach no
+//! memory any more and nobody talks to it.
+//!
+//! Source: NVM Express Base Specification 2.0c, sections 3.5.1 "Memory-based Controller
+//! Initialization (PCIe)", 5.17 "Identify", 5.20 "Namespace Attachment", 5.28
+//! "Virtualization Management", 8.26 "Virtualization Enhancements".
+
+mod admin_queue;
+mod command;
+mod controller;
+
+use core::fmt;
+
+use addr::RequesterId;
+use pci_config::{Bar, header};
+
+use crate::iommu::Iommu;
+use crate::log;
+use crate::pci::ecam::EcamFunction;
+use admin_queue::AdminQueue;
+use command::{Command, Resource};
+use controller::Controller;
+
+/// Why a controller could not be provisioned.
+#[derive(Debug)]
+pub enum StewardError {
+    /// The function has no memory BAR 0.
+    NoRegisters,
+    /// No frame is left for the admin queue.
+    OutOfFrames,
+    /// The IOMMU cannot give the controller its admin queue.
+    Iommu,
+    /// The controller did not become ready, or not idle, in its own time limit.
+    NotReady,
+    /// The controller has no Virtualization Management or Namespace Attachment command.
+    NotCapable,
+    /// There is no secondary controller for this virtual function.
+    NoSecondary(u16),
+    /// A command was not answered in time.
+    Silent(&'static str),
+    /// A command failed with this status field (section 3.3.3.2.1, Figure 93).
+    Failed(&'static str, u16),
+}
+
+impl fmt::Display for StewardError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRegisters => formatter.write_str("the NVMe function has no registers in BAR 0"),
+            Self::OutOfFrames => formatter.write_str("no memory is left for its admin queue"),
+            Self::Iommu => formatter.write_str("the IOMMU refused its admin queue"),
+            Self::NotReady => formatter.write_str("the NVMe controller does not become ready"),
+            Self::NotCapable => formatter.write_str(
+                "the NVMe controller has no Virtualization Management or Namespace Attachment",
+            ),
+            Self::NoSecondary(number) => {
+                write!(formatter, "the NVMe controller has no secondary controller for VF {number}")
+            }
+            Self::Silent(name) => write!(formatter, "the NVMe command {name} was not answered"),
+            Self::Failed(name, status) => {
+                write!(formatter, "the NVMe command {name} failed with status {status:#x}")
+            }
+        }
+    }
+}
+
+/// A physical NVMe controller under provisioning.
+pub struct Steward<'a> {
+    address: RequesterId,
+    config: EcamFunction,
+    queue: AdminQueue,
+    iommu: &'a Iommu,
+}
+
+impl<'a> Steward<'a> {
+    /// Resets the controller at `address` and starts it with an admin queue of our own.
+    ///
+    /// # Errors
+    /// [`StewardError`] says what the controller, or the machine, cannot do.
+    pub fn start(
+        address: RequesterId,
+        config: EcamFunction,
+        registers: Option<&Bar>,
+        iommu: &'a Iommu,
+    ) -> Result<Self, StewardError> {
+        let controller = Controller::map(registers.ok_or(StewardError::NoRegisters)?)?;
+        let queue = AdminQueue::new(controller)?;
+        iommu.grant(address, queue.memory()).map_err(|_| StewardError::Iommu)?;
+        let on = header::COMMAND_MEMORY_SPACE | header::COMMAND_BUS_MASTER;
+        header::update_command(&config, on | header::COMMAND_INTERRUPT_DISABLE, 0);
+        let mut steward = Self { address, config, queue, iommu };
+        steward.queue.start()?;
+        steward.check_capable()?;
+        Ok(steward)
+    }
+
+    /// Gives virtual function `number` its share of queues and interrupts; before VF Enable.
+    ///
+    /// # Errors
+    /// The controller refuses.
+    pub fn assign(&mut self, number: u16) -> Result<(), StewardError> {
+        let controller = self.secondary(number)?;
+        self.queue.submit(Command::identify_primary_capabilities())?;
+        for resource in [Resource::Queues, Resource::Interrupts] {
+            let share = self.queue.data_u16(resource.maximum_for_secondary_offset());
+            self.queue.submit(Command::assign(controller, resource, share))?;
+        }
+        Ok(())
+    }
+
+    /// Brings virtual function `number` online, with `namespace` attached to it; after VF
+    /// Enable.
+    ///
+    /// # Errors
+    /// The controller refuses.
+    pub fn online(&mut self, number: u16, namespace: Option<u32>) -> Result<(), StewardError> {
+        let controller = self.secondary(number)?;
+        self.queue.submit(Command::online(controller))?;
+        if let Some(namespace) = namespace {
+            self.queue.set_controller_list(controller)?;
+            self.queue.submit(Command::attach(namespace))?;
+        }
+        Ok(())
+    }
+
+    fn check_capable(&mut self) -> Result<(), StewardError> {
+        self.queue.submit(Command::identify_controller())?;
+        let optional_commands = self.queue.data_u16(command::OPTIONAL_ADMIN_COMMANDS_OFFSET);
+        let required = command::OPTIONAL_NAMESPACE_MANAGEMENT | command::OPTIONAL_VIRTUALIZATION;
+        (optional_commands & required == required).then_some(()).ok_or(StewardError::NotCapable)
+    }
+
+    /// The identifier of the secondary controller that is virtual function `number`.
+    fn secondary(&mut self, number: u16) -> Result<u16, StewardError> {
+        self.queue.submit(Command::identify_secondary_controllers())?;
+        let count = usize::from(self.queue.data_u16(0) & 0xff);
+        let mut entries = (0..count).map(command::SecondaryEntry::at);
+        let entry = entries.find(|entry| self.queue.data_u16(entry.virtual_function()) == number);
+        let entry = entry.ok_or(StewardError::NoSecondary(number))?;
+        Ok(self.queue.data_u16(entry.controller()))
+    }
+}
+
+impl Drop for Steward<'_> {
+    /// Takes the controller's DMA away for good, however the provisioning ended.
+    fn drop(&mut self) {
+        header::update_command(&self.config, 0, header::COMMAND_BUS_MASTER);
+        if let Err(why) = self.iommu.revoke(self.address) {
+            log!("NVMe controller {}: {why}", self.address);
+        }
+    }
+}

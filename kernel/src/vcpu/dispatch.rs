@@ -1,0 +1,182 @@
+//! What to do about an exit: decided here once, for both back ends.
+//!
+//! No path of this file allocates, waits or prints. A denied access is answered and counted.
+
+use vdev::icr::{self, Kind, Request as Interrupt};
+use vdev::msr::{Context, ReadOutcome, WriteOutcome};
+use vdev::{cpuid, msr};
+
+use super::seat::Occupant;
+use super::{Backend, Exception, Exit, MemoryFault};
+use crate::cpu::core::Request;
+use crate::cpu::local_apic;
+use crate::partition::{StopCause, clock, memory, mmio, ports};
+
+/// The length of CPUID, RDMSR, WRMSR and INVD.
+const TWO_BYTES: u64 = 2;
+
+/// How the virtual CPU goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Back into the guest.
+    Resume,
+    /// The whole partition stops.
+    Stop(StopCause),
+}
+
+/// Answers `exit`.
+pub fn handle<B: Backend>(occupant: &Occupant<B>, backend: &mut B, exit: Exit) -> Next {
+    match exit {
+        Exit::WriteMsr { msr, value } => write_msr(occupant, backend, msr, value),
+        Exit::Cpuid => answer_cpuid(occupant, backend),
+        Exit::PortIo(access) => return ports::access(occupant.partition, backend, access),
+        Exit::Memory(fault) => return memory_access(occupant, backend, fault),
+        Exit::ReadMsr { msr } => read_msr(occupant, backend, msr),
+        // What the NMI is for is in the mailbox, which is looked at before each entry.
+        Exit::NonMaskableInterrupt => {}
+        Exit::InterruptReturn => backend.end_nmi(),
+        Exit::Privileged => deny(occupant, backend, Exception::InvalidOpcode),
+        Exit::InvalidateCaches => invalidate_caches(backend),
+        Exit::Shutdown => return Next::Stop(StopCause::TripleFault),
+        Exit::EntryFailure { code } => return Next::Stop(StopCause::EntryFailure(code)),
+        Exit::DeliveryFault => return Next::Stop(StopCause::DeliveryFault),
+        Exit::Unknown { code } => return Next::Stop(StopCause::UnknownExit(code)),
+    }
+    Next::Resume
+}
+
+fn deny<B: Backend>(occupant: &Occupant<B>, backend: &mut B, exception: Exception) {
+    occupant.partition.deny();
+    backend.inject(exception);
+}
+
+/// INVD would throw away what other cores have written: the guest gets WBINVD instead.
+fn invalidate_caches<B: Backend>(backend: &mut B) {
+    super::instruction::write_back_caches();
+    backend.advance(TWO_BYTES);
+}
+
+fn memory_access<B: Backend>(
+    occupant: &Occupant<B>,
+    backend: &mut B,
+    fault: MemoryFault,
+) -> Next {
+    if fault.fetch {
+        return Next::Stop(StopCause::ExecutesNothing(fault.address.as_u64()));
+    }
+    mmio::access(occupant, backend, fault)
+}
+
+fn answer_cpuid<B: Backend>(occupant: &Occupant<B>, backend: &mut B) {
+    let code_state = backend.code_state();
+    let registers = backend.registers();
+    let (leaf, subleaf) = (registers.rax as u32, registers.rcx as u32);
+    let identity = occupant.identity(code_state.cr4);
+    let answer = cpuid::answer(leaf, subleaf, super::instruction::cpuid, &identity);
+    registers.rax = answer.eax.into();
+    registers.rbx = answer.ebx.into();
+    registers.rcx = answer.ecx.into();
+    registers.rdx = answer.edx.into();
+    backend.advance(TWO_BYTES);
+}
+
+fn context<B: Backend>(occupant: &Occupant<B>) -> Context {
+    Context {
+        processor: occupant.partition.processor,
+        bootstrap_processor: occupant.index == 0,
+    }
+}
+
+fn read_msr<B: Backend>(occupant: &Occupant<B>, backend: &mut B, number: u32) {
+    let value = match msr::read(number, &context(occupant)) {
+        ReadOutcome::Value(value) => value,
+        ReadOutcome::Efer => backend.code_state().efer,
+        ReadOutcome::Fault => return deny(occupant, backend, Exception::GeneralProtection),
+    };
+    let registers = backend.registers();
+    registers.rax = value & 0xffff_ffff;
+    registers.rdx = value >> 32;
+    backend.advance(TWO_BYTES);
+}
+
+fn write_msr<B: Backend>(occupant: &Occupant<B>, backend: &mut B, number: u32, value: u64) {
+    let done = match number {
+        // The one exit of a busy guest: nothing stands before it.
+        msr::X2APIC_ICR if icr::is_own_unicast(value, &occupant.partition.core_ids) => {
+            local_apic::send_checked(value);
+            true
+        }
+        _ => write_other_msr(occupant, backend, number, value),
+    };
+    if done {
+        backend.advance(TWO_BYTES);
+    } else {
+        deny(occupant, backend, Exception::GeneralProtection);
+    }
+}
+
+/// Whether the write was accepted.
+fn write_other_msr<B: Backend>(
+    occupant: &Occupant<B>,
+    backend: &mut B,
+    number: u32,
+    value: u64,
+) -> bool {
+    let partition = occupant.partition;
+    match msr::write(number, value, &context(occupant)) {
+        WriteOutcome::Ignore => true,
+        WriteOutcome::Icr(value) => send_interrupt(occupant, value),
+        WriteOutcome::SetEfer(value) => set_efer(backend, value),
+        WriteOutcome::LocalVectorTable { msr, value } => {
+            local_apic::write_local_vector(msr, value);
+            true
+        }
+        WriteOutcome::WallClock(address) => {
+            memory::write(&partition.memory, address, &clock::wall_clock()).is_ok()
+        }
+        WriteOutcome::SystemTime(address) => {
+            memory::write(&partition.memory, address, &clock::system_time(partition)).is_ok()
+        }
+        WriteOutcome::Fault => false,
+    }
+}
+
+/// EFER as the hardware would take it: LMA follows paging, and LME is fixed while it is on.
+fn set_efer<B: Backend>(backend: &mut B, value: u64) -> bool {
+    const LONG_MODE_ENABLE: u64 = 1 << 8;
+    const LONG_MODE_ACTIVE: u64 = 1 << 10;
+    const PAGING: u64 = 1 << 31;
+    let state = backend.code_state();
+    let changed = state.efer ^ value;
+    if state.cr0 & PAGING != 0 && changed & LONG_MODE_ENABLE != 0 {
+        return false;
+    }
+    backend.set_efer((value & !LONG_MODE_ACTIVE) | (state.efer & LONG_MODE_ACTIVE));
+    true
+}
+
+/// Sends what the guest wrote to ICR, to its own cores only and to one after another.
+/// Hardware drops an interrupt that it cannot deliver; so is one that is refused here.
+fn send_interrupt<B: Backend>(occupant: &Occupant<B>, value: u64) -> bool {
+    let partition = occupant.partition;
+    match icr::check(value, occupant.core_id(), &partition.core_ids) {
+        Ok(interrupt) => deliver(occupant, interrupt),
+        Err(_) => partition.deny(),
+    }
+    true
+}
+
+fn deliver<B: Backend>(occupant: &Occupant<B>, interrupt: Interrupt) {
+    let cores = &occupant.partition.cores;
+    for core in interrupt.targets.iter().filter_map(|index| cores.get(index)) {
+        match interrupt.kind {
+            Kind::Fixed { .. } => local_apic::send_checked(icr::unicast(interrupt.kind, core.id)),
+            Kind::Nmi => core.ask(Request::NMI),
+            Kind::Init => core.ask(Request::INIT),
+            Kind::StartUp { vector } => {
+                core.mailbox.set_start_up_page(vector);
+                core.ask(Request::START_UP);
+            }
+        }
+    }
+}

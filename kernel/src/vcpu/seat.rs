@@ -1,0 +1,171 @@
+//! A seat: one core, and the virtual CPU that has it for itself.
+//!
+//! A core that nobody owns, whose guest waits for SIPI or whose partition has stopped, waits
+//! in HLT until its mailbox has something.
+
+use addr::ApicId;
+use spin::{Mutex, Once};
+use vdev::cpuid::GuestIdentity;
+use vdev::exit_reason::ExitReason;
+
+use super::dispatch::{self, Next};
+use super::{Backend, Start};
+use crate::cpu::bring_up;
+use crate::cpu::core::{Core, Request};
+use crate::cpu::{interrupts, local_apic, time};
+use crate::host::paging;
+use crate::partition::Partition;
+
+/// One core's place for a virtual CPU.
+pub struct Seat<B: Backend> {
+    occupant: Once<Occupant<B>>,
+}
+
+/// The virtual CPU in a seat.
+pub struct Occupant<B: Backend> {
+    /// The partition that it belongs to.
+    pub partition: &'static Partition,
+    /// Its number in the partition, counted from 0.
+    pub index: usize,
+    /// How the partition's boot CPU begins; `None` for the others, which wait for SIPI.
+    pub image: Option<Start>,
+    /// Asks for the partition's exits, for CPUID.
+    pub exits: &'static (dyn Fn(ExitReason) -> u64 + Sync),
+    /// The virtual CPU, used by its own core only.
+    pub backend: Mutex<B>,
+}
+
+impl<B: Backend> Occupant<B> {
+    /// Counts the exit that is being handled for another reason.
+    pub fn count_instead(&self, from: ExitReason, to: ExitReason) {
+        if let Some(counters) = self.partition.counters.get(self.index) {
+            counters.recount(from, to);
+        }
+    }
+
+    /// The x2APIC ID of the core that it has.
+    pub fn core_id(&self) -> ApicId {
+        self.partition.core_ids.get(self.index).copied().unwrap_or(ApicId(u32::MAX))
+    }
+
+    /// What CPUID depends on, on this core with this CR4.
+    pub fn identity(&self, cr4: u64) -> GuestIdentity<'_> {
+        let own = &self.partition.core_ids;
+        GuestIdentity {
+            apic_id: self.core_id(),
+            own,
+            cr4,
+            tsc_hz: Some(time::tsc_hertz()),
+            partition_name: &self.partition.name,
+            exits: &self.exits,
+        }
+    }
+
+    /// Counts one exit of this virtual CPU.
+    fn count(&self, reason: ExitReason) {
+        if let Some(counters) = self.partition.counters.get(self.index) {
+            counters.count(reason);
+        }
+    }
+}
+
+/// Why a core stopped running its guest.
+enum Left {
+    /// The partition stops.
+    Stopped,
+    /// The virtual CPU was reset by INIT.
+    WaitsForStartUp,
+}
+
+impl<B: Backend> Seat<B> {
+    /// A seat that nobody has.
+    pub const fn new() -> Self {
+        Self { occupant: Once::new() }
+    }
+
+    /// Gives the seat to a virtual CPU, for good.
+    pub fn occupy(&self, occupant: Occupant<B>) {
+        self.occupant.call_once(|| occupant);
+    }
+}
+
+/// Where an application processor arrives and stays.
+pub extern "C" fn arrive<B: Backend>(start: &'static bring_up::Start<Seat<B>>) -> ! {
+    paging::enter_on_this_core();
+    start.core.install();
+    local_apic::enable();
+    let ready = B::check().is_ok() && B::enable().is_ok();
+    if ready {
+        start.arrive();
+    }
+    let core = start.core;
+    let mut waits_for_start_up = true;
+    loop {
+        interrupts::wait_unless(|| !core.mailbox.is_empty());
+        match start.purpose.occupant.get() {
+            Some(occupant) if ready => attend(core, occupant, &mut waits_for_start_up),
+            _ => core.mailbox.clear(),
+        }
+    }
+}
+
+/// Does what the mailbox of a core without a running guest asks.
+fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits: &mut bool) {
+    core.mailbox.take(Request::STOP);
+    core.mailbox.take(Request::NMI);
+    *waits |= core.mailbox.take(Request::INIT);
+    let image = if core.mailbox.take(Request::RUN) { occupant.image } else { None };
+    let start_up = core.mailbox.take(Request::START_UP) && *waits;
+    let start_up = start_up.then(|| Start::StartUp { page: core.mailbox.start_up_page() });
+    let Some(start) = image.or(start_up) else {
+        return;
+    };
+    if occupant.partition.enter() {
+        *waits = match run(core, occupant, start) {
+            Left::WaitsForStartUp => true,
+            Left::Stopped => occupant.image.is_none(),
+        };
+        occupant.partition.leave();
+    }
+}
+
+/// Runs the guest until its partition stops or the virtual CPU is reset.
+fn run<B: Backend>(core: &Core, occupant: &'static Occupant<B>, start: Start) -> Left {
+    let mut guard = occupant.backend.lock();
+    let backend = &mut *guard;
+    backend.reset(start);
+    let left = loop {
+        if let Some(left) = answer(core, backend) {
+            break left;
+        }
+        let exit = backend.run();
+        occupant.count(exit.reason());
+        if let Next::Stop(cause) = dispatch::handle(occupant, backend, exit) {
+            occupant.partition.stop(cause);
+            break Left::Stopped;
+        }
+    };
+    B::leave();
+    local_apic::reset();
+    left
+}
+
+/// Answers what others ask of a core that runs a guest.
+fn answer<B: Backend>(core: &Core, backend: &mut B) -> Option<Left> {
+    if core.mailbox.is_empty() {
+        return None;
+    }
+    if backend.has_pending_event() && core.mailbox.has(Request::NMI) {
+        // One event an entry: this NMI makes the guest exit again at once, for the next one.
+        local_apic::send_nmi(core.id);
+    } else if core.mailbox.take(Request::NMI) {
+        backend.inject_nmi();
+    }
+    if core.mailbox.take(Request::STOP) {
+        return Some(Left::Stopped);
+    }
+    // A SIPI to a virtual CPU that runs is ignored, and only the boot CPU is asked to run.
+    core.mailbox.take(Request::START_UP);
+    core.mailbox.take(Request::RUN);
+    core.mailbox.take(Request::INIT).then_some(Left::WaitsForStartUp)
+}

@@ -1,0 +1,76 @@
+//! From the VMCB's exit code and information to the neutral [`Exit`] (APM volume 2,
+//! appendix C "SVM Intercept Exit Codes").
+
+use svm::{EventInjection, ExitCode, IoDirection, IoExit, NestedPageFault, Vmcb};
+
+use super::super::{Direction, Exit, MemoryFault, PortAccess, Registers};
+
+/// Why the guest of `vmcb` stopped.
+pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
+    let control = &vmcb.control;
+    let delivers = EventInjection::decode(control.exit_interrupt_info).is_some();
+    let code = ExitCode(control.exit_code);
+    if code.is_invalid() {
+        return Exit::EntryFailure { code: control.exit_code };
+    }
+    match code {
+        ExitCode::CPUID => Exit::Cpuid,
+        ExitCode::MSR => msr(control.exit_info_1, registers),
+        ExitCode::IOIO => Exit::PortIo(port_access(control.exit_info_1, control.exit_info_2)),
+        // Second-stage tables do not change while a guest runs: what faulted will again.
+        ExitCode::NPF if delivers => Exit::DeliveryFault,
+        ExitCode::NPF => Exit::Memory(memory_fault(control.exit_info_1, control.exit_info_2)),
+        ExitCode::NMI => Exit::NonMaskableInterrupt,
+        ExitCode::IRET => Exit::InterruptReturn,
+        ExitCode::SHUTDOWN => Exit::Shutdown,
+        ExitCode::INVD => Exit::InvalidateCaches,
+        ExitCode::VMRUN
+        | ExitCode::VMMCALL
+        | ExitCode::VMLOAD
+        | ExitCode::VMSAVE
+        | ExitCode::STGI
+        | ExitCode::CLGI
+        | ExitCode::SKINIT
+        | ExitCode::INVLPGA
+        | ExitCode::MONITOR
+        | ExitCode::MWAIT
+        | ExitCode::MWAIT_CONDITIONAL
+        | ExitCode::RDPMC
+        | ExitCode::RSM => Exit::Privileged,
+        _ => Exit::Unknown { code: control.exit_code },
+    }
+}
+
+/// RDMSR or WRMSR (APM volume 2, section 15.11 "MSR Intercepts": EXITINFO1 is 1 for a write).
+fn msr(information: u64, registers: &Registers) -> Exit {
+    let msr = registers.rcx as u32;
+    if information & 1 == 0 {
+        return Exit::ReadMsr { msr };
+    }
+    let low = registers.rax & 0xffff_ffff;
+    Exit::WriteMsr { msr, value: (registers.rdx << 32) | low }
+}
+
+fn port_access(information_1: u64, information_2: u64) -> PortAccess {
+    let io = IoExit::decode(information_1, information_2);
+    PortAccess {
+        port: io.port,
+        bytes: io.bytes,
+        direction: match io.direction {
+            IoDirection::In => Direction::In,
+            IoDirection::Out => Direction::Out,
+        },
+        string: io.string,
+        next_rip: io.next_rip,
+    }
+}
+
+fn memory_fault(information_1: u64, information_2: u64) -> MemoryFault {
+    let fault = NestedPageFault::decode(information_1, information_2);
+    MemoryFault {
+        address: fault.address,
+        write: fault.write,
+        fetch: fault.instruction_fetch,
+        during_walk: fault.during_table_walk,
+    }
+}

@@ -1,0 +1,48 @@
+//! What SVM must have, and turning it on.
+
+use core::arch::x86_64::__cpuid;
+
+use svm::Capabilities;
+use x86_64::registers::model_specific::Msr;
+
+use super::super::Missing;
+use crate::cpu::core::OutOfFrames;
+use crate::host::frames;
+
+const EXTENDED_FEATURES: u32 = 0x8000_0001;
+const SVM_FEATURES: u32 = 0x8000_000a;
+/// CPUID Fn8000_0001 ECX.
+const SVM: u32 = 1 << 2;
+
+/// Whether this core has SVM with all that is required.
+pub fn check() -> Result<(), Missing> {
+    let missing = |what, remedy| Err(Missing { what, remedy });
+    let largest = __cpuid(0x8000_0000).eax;
+    if largest < SVM_FEATURES || __cpuid(EXTENDED_FEATURES).ecx & SVM == 0 {
+        return missing("SVM", "enable it in the firmware, or under QEMU use -cpu EPYC-Rome");
+    }
+    // SAFETY: VM_CR exists where CPUID says SVM; reading has no effect.
+    let vm_cr = unsafe { Msr::new(svm::MSR_VM_CR).read() };
+    if vm_cr & svm::VM_CR_SVMDIS != 0 {
+        return missing("SVM (VM_CR.SVMDIS is set)", "the firmware has locked it: enable it there");
+    }
+    let leaf = __cpuid(SVM_FEATURES);
+    let capabilities = Capabilities::new(leaf.eax, leaf.ebx, leaf.edx);
+    match capabilities.missing_required().next() {
+        Some(what) => missing(what, "Bulkhead needs it; use a CPU that has it"),
+        None => Ok(()),
+    }
+}
+
+/// Sets EFER.SVME and gives the core the page that VMRUN saves root mode's state in.
+pub fn enable() -> Result<(), OutOfFrames> {
+    let save_area = frames::allocate(1).ok_or(OutOfFrames)?.range().start();
+    let mut efer = Msr::new(svm::MSR_EFER);
+    // SAFETY: reading EFER has no effect.
+    let value = unsafe { efer.read() };
+    // SAFETY: `check` has found SVM; SVME only makes its instructions valid.
+    unsafe { efer.write(value | svm::EFER_SVME) };
+    // SAFETY: the frame is taken for this and never used for anything else.
+    unsafe { Msr::new(svm::MSR_VM_HSAVE_PA).write(save_area.as_u64()) };
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! The SVM back end (AMD64 Architecture Programmer's Manual, volume 2, 24593-3.42, chapter
+//! 15 "Secure Virtual Machine").
+//!
+//! A guest runs with nested paging, without interception of external interrupts, HLT or the
+//! time stamp counter. From the first `run` to `leave` the global interrupt flag is clear in
+//! root mode: what arrives meanwhile waits for the guest.
+
+mod enter;
+mod exit;
+mod features;
+mod state;
+
+use addr::HostPhysical;
+use svm::{IoPermissionMap, MsrPermissionMap, Vmcb};
+use vdev::msr;
+use vdev::processor::Processor;
+
+use super::instruction::cpuid;
+use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start};
+use crate::cpu::core::OutOfFrames;
+use crate::host::frames;
+use crate::host::physical::Ram;
+
+/// What all virtual CPUs of a partition share.
+pub struct Shared {
+    msr_permissions: &'static MsrPermissionMap,
+    io_permissions: &'static IoPermissionMap,
+    second_stage: HostPhysical,
+    address_space: u16,
+}
+
+/// One virtual CPU.
+pub struct Svm {
+    vmcb: &'static mut Vmcb,
+    /// Root mode's own FS, GS, TR, LDTR and system call registers while the guest runs.
+    host_state: HostPhysical,
+    registers: Registers,
+    nmi: Nmi,
+}
+
+/// Where a virtual CPU is with NMIs, which this hardware does not track by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nmi {
+    /// None is being handled.
+    Open,
+    /// One is being handled: its IRET is intercepted.
+    Handled,
+    /// One is being handled and another one waits for its end.
+    HandledAndPending,
+}
+
+/// A frame that holds one value of type `T`, for good.
+fn leak<T>(make: impl FnOnce(&'static mut core::mem::MaybeUninit<T>) -> &'static mut T)
+-> Result<&'static mut T, OutOfFrames> {
+    let count = (size_of::<T>() as u64).div_ceil(4096);
+    let frame: Ram = frames::allocate(count).ok_or(OutOfFrames)?;
+    let place = frame.range().start().as_u64() as *mut core::mem::MaybeUninit<T>;
+    // SAFETY: the frames are big enough, page aligned, never given out again, and `frame`,
+    // their only other name, is forgotten here.
+    Ok(make(unsafe { &mut *place }))
+}
+
+/// Opens the registers that `vdev::msr` leaves to the guest. One that the map has no bit for
+/// stays denied: the hardware intercepts it always.
+fn open_native(permissions: &mut MsrPermissionMap) {
+    for rule in msr::native(Processor::detect(cpuid)) {
+        for number in rule.first..=rule.last {
+            if rule.read == msr::Access::Native {
+                permissions.allow_read(number);
+            }
+            if rule.write == msr::Access::Native {
+                permissions.allow_write(number);
+            }
+        }
+    }
+}
+
+impl Backend for Svm {
+    const NAME: &'static str = "SVM";
+
+    type Tables = page_table::Nested;
+    type Shared = Shared;
+
+    fn check() -> Result<(), Missing> {
+        features::check()
+    }
+
+    fn enable() -> Result<(), OutOfFrames> {
+        features::enable()
+    }
+
+    fn share(second_stage: HostPhysical, address_space: u16) -> Result<Shared, OutOfFrames> {
+        let msr_permissions = leak(|place| place.write(MsrPermissionMap::deny_all()))?;
+        open_native(msr_permissions);
+        let io_permissions = leak(|place| place.write(IoPermissionMap::deny_all()))?;
+        Ok(Shared { msr_permissions, io_permissions, second_stage, address_space })
+    }
+
+    fn new(shared: &'static Shared) -> Result<Self, OutOfFrames> {
+        let vmcb = leak(|place| place.write(Vmcb::new()))?;
+        state::configure(vmcb, shared);
+        let host_state = frames::allocate(1).ok_or(OutOfFrames)?.range().start();
+        Ok(Self { vmcb, host_state, registers: Registers::default(), nmi: Nmi::Open })
+    }
+
+    fn reset(&mut self, start: Start) {
+        enter::save_host(self.host_state);
+        self.nmi = Nmi::Open;
+        self.registers = Registers::default();
+        state::reset(self.vmcb, &mut self.registers, start);
+    }
+
+    fn run(&mut self) -> Exit {
+        enter::run(self.vmcb, self.host_state, &mut self.registers);
+        // What the hardware has taken over must not be injected again.
+        self.vmcb.control.event_injection = 0;
+        self.vmcb.control.tlb_control = 0;
+        exit::decode(self.vmcb, &self.registers)
+    }
+
+    fn leave() {
+        enter::open_interrupts();
+    }
+
+    fn registers(&mut self) -> &mut Registers {
+        &mut self.registers
+    }
+
+    fn code_state(&self) -> CodeState {
+        state::code_state(self.vmcb)
+    }
+
+    fn set_efer(&mut self, value: u64) {
+        self.vmcb.state.efer = value | svm::EFER_SVME;
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        state::advance(self.vmcb, bytes);
+    }
+
+    fn jump(&mut self, rip: u64) {
+        state::jump(self.vmcb, rip);
+    }
+
+    fn has_pending_event(&self) -> bool {
+        self.vmcb.control.event_injection != 0
+    }
+
+    fn inject(&mut self, exception: Exception) {
+        state::inject(self.vmcb, exception);
+    }
+
+    fn inject_nmi(&mut self) {
+        self.nmi = match self.nmi {
+            Nmi::Open => {
+                state::inject_nmi(self.vmcb);
+                Nmi::Handled
+            }
+            Nmi::Handled | Nmi::HandledAndPending => Nmi::HandledAndPending,
+        };
+    }
+
+    fn end_nmi(&mut self) {
+        let pending = self.nmi == Nmi::HandledAndPending;
+        self.nmi = Nmi::Open;
+        state::stop_watching_nmi(self.vmcb);
+        if pending {
+            self.inject_nmi();
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What Bulkhead writes into a VMCB: the controls, the state in which a guest begins, and
+//! what is injected.
+
+use guest_image::Entry;
+use svm::{EventInjection, Intercepts1, Intercepts2, SaveArea, Segment, Vmcb};
+
+use super::super::{CodeState, Exception, Registers, Start};
+use super::Shared;
+
+const INVALID_OPCODE: u8 = 6;
+const GENERAL_PROTECTION: u8 = 13;
+/// APM volume 2, section 15.5.1 "VMRUN Instruction": interrupt shadow, bit 0.
+const INTERRUPT_SHADOW: u64 = 1 << 0;
+
+/// Fills in the controls: deny first, then what `vdev` opened in the shared maps.
+///
+/// Not intercepted, on purpose: external interrupts (the exitless recipe), HLT, PAUSE,
+/// RDTSC, INVLPG, control and debug registers, WBINVD, and XSETBV, whose register root mode
+/// does not use and whose value the CPU checks.
+pub fn configure(vmcb: &mut Vmcb, shared: &Shared) {
+    let control = &mut vmcb.control;
+    control.intercepts_1 = Intercepts1::NMI
+        | Intercepts1::INIT
+        | Intercepts1::CPUID
+        | Intercepts1::RSM
+        | Intercepts1::RDPMC
+        | Intercepts1::INVD
+        | Intercepts1::INVLPGA
+        | Intercepts1::IO
+        | Intercepts1::MSR
+        | Intercepts1::SHUTDOWN;
+    control.intercepts_2 = Intercepts2::VMRUN
+        | Intercepts2::VMMCALL
+        | Intercepts2::VMLOAD
+        | Intercepts2::VMSAVE
+        | Intercepts2::STGI
+        | Intercepts2::CLGI
+        | Intercepts2::SKINIT
+        | Intercepts2::MONITOR
+        | Intercepts2::MWAIT
+        | Intercepts2::MWAIT_CONDITIONAL;
+    control.io_permission_map = (&raw const *shared.io_permissions) as u64;
+    control.msr_permission_map = (&raw const *shared.msr_permissions) as u64;
+    control.address_space_id = shared.address_space.into();
+    control.nested_paging = svm::NESTED_PAGING_ENABLE;
+    control.nested_cr3 = shared.second_stage.as_u64();
+}
+
+/// Puts the virtual CPU into the state in which it begins.
+pub fn reset(vmcb: &mut Vmcb, registers: &mut Registers, start: Start) {
+    let control = &mut vmcb.control;
+    control.intercepts_1.remove(Intercepts1::IRET);
+    control.event_injection = 0;
+    control.interrupt_shadow = 0;
+    control.tlb_control = svm::TlbControl::FLUSH_ALL;
+    vmcb.state = match start {
+        Start::StartUp { page } => SaveArea::wait_for_sipi(page),
+        Start::Image(Entry::Protected { eip, ebx }) => {
+            registers.rbx = ebx.into();
+            SaveArea::protected_mode(eip)
+        }
+        Start::Image(Entry::Long { rip, rsi, rsp, cr3, gdt }) => {
+            registers.rsi = rsi.as_u64();
+            let mut state = SaveArea::long_mode(rip, cr3, rsp);
+            state.gdtr = Segment::descriptor_table(gdt.base.as_u64(), gdt.limit);
+            state
+        }
+    };
+    registers.rax = vmcb.state.rax;
+    registers.rsp = vmcb.state.rsp;
+}
+
+/// Where the next instruction is and how it is decoded.
+pub fn code_state(vmcb: &Vmcb) -> CodeState {
+    let state = &vmcb.state;
+    CodeState {
+        rip: state.rip,
+        code_base: state.cs.base,
+        code_long: state.cs.is_long(),
+        code_default_32: state.cs.is_default_32(),
+        cr0: state.cr0,
+        cr3: state.cr3,
+        cr4: state.cr4,
+        efer: state.efer & !svm::EFER_SVME,
+    }
+}
+
+/// Goes on behind the instruction: where the CPU says, if it can, else `bytes` further.
+/// A CPU that says nothing cannot be asked about prefixes either: see CAVEATS.md.
+pub fn advance(vmcb: &mut Vmcb, bytes: u64) {
+    let next = match vmcb.control.next_rip {
+        0 => vmcb.state.rip.wrapping_add(bytes),
+        next => next,
+    };
+    jump(vmcb, next);
+}
+
+/// Goes on at `rip`; the shadow of a STI or MOV SS before the instruction ends with it.
+pub fn jump(vmcb: &mut Vmcb, rip: u64) {
+    vmcb.state.rip = rip;
+    vmcb.control.interrupt_shadow &= !INTERRUPT_SHADOW;
+}
+
+/// Lets the guest begin with an exception.
+pub fn inject(vmcb: &mut Vmcb, exception: Exception) {
+    let event = match exception {
+        Exception::InvalidOpcode => EventInjection::exception(INVALID_OPCODE, None),
+        Exception::GeneralProtection => EventInjection::exception(GENERAL_PROTECTION, Some(0)),
+    };
+    vmcb.control.event_injection = event.encode();
+}
+
+/// Lets the guest begin with an NMI and watches for its end.
+pub fn inject_nmi(vmcb: &mut Vmcb) {
+    vmcb.control.event_injection = EventInjection::nmi().encode();
+    vmcb.control.intercepts_1.insert(Intercepts1::IRET);
+}
+
+/// No NMI is being handled any more.
+pub fn stop_watching_nmi(vmcb: &mut Vmcb) {
+    vmcb.control.intercepts_1.remove(Intercepts1::IRET);
+}
