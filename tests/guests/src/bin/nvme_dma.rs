@@ -1,0 +1,73 @@
+//! Points its NVMe function at memory that is not the partition's.
+//!
+//! `target=A,B,…` gives the addresses. First an Identify into the guest's own memory must
+//! work, or the failures afterwards would prove nothing.
+
+#![no_std]
+#![no_main]
+
+use test_guests::memory::Region;
+use test_guests::nvme::{
+    Controller, OWN_BUFFER, OWN_COMPLETION_QUEUE, OWN_SUBMISSION_QUEUE, Outcome,
+};
+use test_guests::pci::Function;
+use test_guests::{Failure, Verdict, command_line, ensure, guest, say};
+
+guest!(main);
+
+fn main() -> Verdict {
+    let none = Failure::new(format_args!("there is no function at 00:01.0"));
+    let controller = Controller::new(&Function::first().ok_or(none)?)?;
+    identify_into_own_memory(&controller)?;
+    let mut count: u32 = 0;
+    for target in command_line::numbers("target") {
+        attack(&controller, target)?;
+        count = count.wrapping_add(1);
+    }
+    ensure!(count > 0, "no target is given");
+    identify_into_own_memory(&controller)
+}
+
+fn identify_into_own_memory(controller: &Controller) -> Verdict {
+    let unmapped = Failure::new(format_args!("the buffer cannot be mapped"));
+    let buffer = Region::new(OWN_BUFFER, 4096).ok_or(unmapped)?;
+    buffer.clear();
+    controller.restart(OWN_SUBMISSION_QUEUE, OWN_COMPLETION_QUEUE)?;
+    controller.prepare_identify(OWN_BUFFER);
+    let outcome = controller.run_first();
+    ensure!(outcome == Outcome::Completed(0), "Identify: {outcome:x?}");
+    let vendor = buffer.read::<u16>(0);
+    ensure!(vendor != 0, "Identify wrote nothing");
+    say!("Identify works: vendor {vendor:#x}");
+    Ok(())
+}
+
+/// Fetches commands from the target, writes data there, and writes completions there.
+fn attack(controller: &Controller, target: u64) -> Verdict {
+    controller.restart(target, OWN_COMPLETION_QUEUE)?;
+    let fetched = controller.run_first();
+    say!("commands from {target:#x}: {fetched:x?}");
+    ensure!(
+        !matches!(fetched, Outcome::Completed(_)),
+        "a command was fetched from {target:#x}"
+    );
+
+    controller.restart(OWN_SUBMISSION_QUEUE, OWN_COMPLETION_QUEUE)?;
+    controller.prepare_identify(target);
+    let written = controller.run_first();
+    say!("data to {target:#x}: {written:x?}");
+    ensure!(
+        written != Outcome::Completed(0),
+        "data was written to {target:#x}"
+    );
+
+    controller.restart(OWN_SUBMISSION_QUEUE, target)?;
+    controller.prepare_identify(OWN_BUFFER);
+    let completed = controller.run_first();
+    say!("completion to {target:#x}: {completed:x?}");
+    ensure!(
+        !matches!(completed, Outcome::Completed(_)),
+        "a completion came from nowhere"
+    );
+    Ok(())
+}

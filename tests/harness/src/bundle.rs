@@ -1,0 +1,24 @@
+//! From a plan's source to the boot module.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+
+/// A compiled plan with its images.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The boot module's bytes.
+    pub bytes: Vec<u8>,
+    /// The partitions' names, in the plan's order.
+    pub partitions: Vec<String>,
+}
+
+/// Compiles the plan at `path` with the images that it names.
+pub fn compile(path: &Path) -> Result<Compiled> {
+    let compiled = plan::source::load(path).map_err(|report| anyhow!("{report}"))?;
+    let partitions = compiled.plan.partitions.iter();
+    Ok(Compiled {
+        bytes: compiled.bundle(),
+        partitions: partitions.map(|partition| partition.name.clone()).collect(),
+    })
+}

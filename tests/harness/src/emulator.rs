@@ -1,0 +1,228 @@
+//! One running QEMU, with its serial line and its monitor.
+//!
+//! Key types: [`Emulator`] and [`Software`]. The process ends when the value is dropped.
+//! Every wait has its own bound, and the whole run has one on top.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::machine::Machine;
+use crate::message::{Event, Message};
+use crate::monitor::Monitor;
+use crate::serial::{Heard, Serial};
+
+/// The emulator's program.
+pub const PROGRAM: &str = "qemu-system-x86_64";
+/// How long one run may take at most, unless its machine's user says otherwise.
+const RUN_LIMIT: Duration = Duration::from_secs(600);
+/// In QEMU's warnings about features of the CPU model that nobody here asked for.
+const NOISE: &str = "TCG doesn't support requested feature";
+/// How many lines an error repeats.
+const LAST_LINES: usize = 12;
+
+/// Tells the monitors' sockets of one process apart.
+static SOCKETS: AtomicU32 = AtomicU32::new(0);
+
+/// What the emulated machine starts.
+#[derive(Debug, Clone)]
+pub struct Software {
+    /// An ELF with a PVH note, or a Linux kernel.
+    pub kernel: PathBuf,
+    /// The boot module or initial RAM disk.
+    pub module: Option<PathBuf>,
+    /// The command line.
+    pub command_line: String,
+}
+
+/// One running QEMU.
+#[derive(Debug)]
+pub struct Emulator {
+    child: Child,
+    serial: Serial,
+    monitor: Option<Monitor>,
+    socket: PathBuf,
+    folder: PathBuf,
+    history: Vec<String>,
+    end: Option<Instant>,
+}
+
+impl Emulator {
+    /// Starts `machine` with `software`; logs go to `folder`.
+    pub fn start(machine: &Machine, software: &Software, folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        let socket = socket_path();
+        let errors = File::create(folder.join("qemu.log"))?;
+        let mut child = command(machine, software, &socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .with_context(|| format!("starting {PROGRAM}"))?;
+        let output = child.stdout.take().context("QEMU has no output")?;
+        let serial = Serial::listen(output, &folder.join("serial.log"))?;
+        Ok(Self {
+            child,
+            serial,
+            monitor: None,
+            socket,
+            folder: folder.to_owned(),
+            history: Vec::new(),
+            end: Instant::now().checked_add(RUN_LIMIT),
+        })
+    }
+
+    /// Bounds the whole run, counted from now.
+    pub fn limit(&mut self, limit: Duration) {
+        self.end = Instant::now().checked_add(limit);
+    }
+
+    /// The next line, or silence within `limit`, or the end.
+    pub fn hear(&mut self, limit: Duration) -> Heard {
+        let left = self.end.map_or(Duration::ZERO, |end| {
+            end.saturating_duration_since(Instant::now())
+        });
+        let heard = self.serial.next(limit.min(left));
+        if let Heard::Line(line) = &heard {
+            self.history.push(line.clone());
+        }
+        heard
+    }
+
+    /// Whether the whole run's time is up.
+    pub fn is_out_of_time(&self) -> bool {
+        self.end.is_none_or(|end| Instant::now() >= end)
+    }
+
+    /// Waits for a message for which `wanted` gives a value. Messages before it are dropped.
+    pub fn wait_for<T>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        mut wanted: impl FnMut(&Message) -> Option<T>,
+    ) -> Result<T> {
+        let end = Instant::now().checked_add(limit);
+        loop {
+            let left = end.map_or(Duration::ZERO, |end| {
+                end.saturating_duration_since(Instant::now())
+            });
+            match self.hear(left) {
+                Heard::Line(line) => {
+                    let message = Message::parse(&line);
+                    if let Some(value) = wanted(&message) {
+                        return Ok(value);
+                    }
+                    if let Some(why) = message.given_up() {
+                        bail!("{why}, before {what}{}", self.last_lines());
+                    }
+                }
+                Heard::Silence => bail!("no {what} within {limit:?}{}", self.last_lines()),
+                Heard::End => {
+                    let error = self.ending();
+                    return Err(error.context(format!("QEMU ended before {what}")));
+                }
+            }
+        }
+    }
+
+    /// Waits for one of Bulkhead's events.
+    pub fn wait_for_event<T>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&Event) -> Option<T>,
+    ) -> Result<T> {
+        self.wait_for(what, limit, |message| match message {
+            Message::Event(event) => wanted(event),
+            _ => None,
+        })
+    }
+
+    /// Waits for a line of anybody's that contains `text`, and returns its text.
+    pub fn wait_for_text(&mut self, text: &str, limit: Duration) -> Result<String> {
+        self.wait_for(&format!("line with `{text}`"), limit, |message| {
+            let line = match message {
+                Message::Text(line) | Message::Other(line) => line,
+                Message::Console { text: line, .. } => line,
+                Message::Event(_) | Message::Check { .. } => return None,
+            };
+            line.contains(text).then(|| line.clone())
+        })
+    }
+
+    /// Every line heard so far.
+    pub fn history(&self) -> &[String] {
+        &self.history
+    }
+
+    /// The machine monitor.
+    pub fn monitor(&mut self) -> Result<&mut Monitor> {
+        if self.monitor.is_none() {
+            self.monitor = Some(Monitor::connect(&self.socket)?);
+        }
+        self.monitor.as_mut().context("QEMU has no monitor")
+    }
+
+    /// Ends QEMU.
+    pub fn stop(&mut self) {
+        // It may have ended by itself; either way nothing of it is left after the wait.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.socket);
+    }
+
+    /// How QEMU ended, with what it said of it, once its serial line is closed.
+    pub fn ending(&mut self) -> anyhow::Error {
+        let status = match self.child.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let said = fs::read_to_string(self.folder.join("qemu.log")).unwrap_or_default();
+        let said: Vec<_> = said.lines().filter(|line| !line.contains(NOISE)).collect();
+        anyhow!("QEMU: {status}; {}{}", said.join("\n"), self.last_lines())
+    }
+
+    fn last_lines(&self) -> String {
+        let from = self.history.len().saturating_sub(LAST_LINES);
+        let mut text = format!("; log: {}; last lines:", self.folder.display());
+        for line in self.history.iter().skip(from) {
+            text.push_str("\n    ");
+            text.push_str(line);
+        }
+        text
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A short path: a Unix socket's has at most 107 bytes.
+fn socket_path() -> PathBuf {
+    let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("bulkhead-{}-{number}.sock", std::process::id());
+    std::env::temp_dir().join(name)
+}
+
+fn command(machine: &Machine, software: &Software, socket: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(machine.arguments());
+    command.args(["-chardev", "stdio,id=console,signal=off"]);
+    command.args(["-serial", "chardev:console", "-monitor", "none"]);
+    command.arg("-qmp");
+    command.arg(format!("unix:{},server=on,wait=off", socket.display()));
+    command.arg("-kernel").arg(&software.kernel);
+    if let Some(module) = &software.module {
+        command.arg("-initrd").arg(module);
+    }
+    if !software.command_line.is_empty() {
+        command.arg("-append").arg(&software.command_line);
+    }
+    command
+}

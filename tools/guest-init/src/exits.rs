@@ -1,0 +1,213 @@
+//! The partition's exits, counted by Bulkhead and read from inside.
+//!
+//! Bulkhead answers the CPUID leaf 0x4000_0100 with its signature, and 0x4000_0101 with one
+//! counter for each reason. Reading is itself made of CPUID exits: two readings back to back
+//! show how many, and that number is taken off. Between two readings nothing may run that
+//! executes CPUID, so the threads are started before the first and end after the second.
+
+use std::io;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use vdev::ExitReason;
+
+use crate::expectation::Expectation;
+use crate::finding::Finding;
+use crate::storage::Disk;
+use crate::system::{self, CpuidAnswer};
+
+/// The leaf with Bulkhead's signature.
+const SIGNATURE_LEAF: u32 = 0x4000_0100;
+/// The leaf with the counters; the subleaf is the reason's index.
+const COUNTER_LEAF: u32 = 0x4000_0101;
+/// One reading of all counters.
+type Counters = [u64; ExitReason::COUNT];
+
+/// Measures idle, a loop, and reads; prints a finding for each, and one for the boot.
+pub fn check(expectation: &Expectation, disk: Option<&Disk>) -> io::Result<()> {
+    if !is_bulkhead() {
+        Finding::new("exits", false)
+            .text("why", "no Bulkhead below: its CPUID leaf is absent")
+            .print();
+        return Ok(());
+    }
+    let boot = read();
+    Finding::new("exits_boot", true)
+        .number("total", total(&boot))
+        .raw("exits", &to_json(&boot))
+        .print();
+    let duration = expectation.duration;
+    // The first use of a page, a lock or a clock is not what is measured.
+    measure(expectation.cores, |core| {
+        busy(core, Duration::from_millis(50))
+    })?;
+    let idle = measure(expectation.cores, |core| idle(core, duration))?;
+    report("exits_idle", expectation.cores, &idle);
+    let busy = measure(expectation.cores, |core| busy(core, duration))?;
+    report("exits_loop", expectation.cores, &busy);
+    let Some(disk) = disk else {
+        return Ok(());
+    };
+    disk.read_pages(100)?;
+    let share = expectation
+        .reads
+        .div_ceil(u64::try_from(expectation.cores.max(1)).unwrap_or(1));
+    let reads = measure(expectation.cores, |_| disk.read_pages(share))?;
+    report("exits_reads", expectation.cores, &reads);
+    Ok(())
+}
+
+/// Whether Bulkhead is below.
+pub fn is_bulkhead() -> bool {
+    let CpuidAnswer { ebx, ecx, .. } = system::cpuid(SIGNATURE_LEAF, 0);
+    ebx == u32::from_le_bytes(*b"Bulk") && ecx == u32::from_le_bytes(*b"head")
+}
+
+/// Counts the exits while every core does `work`.
+fn measure(cores: usize, work: impl Fn(usize) -> io::Result<()> + Sync) -> io::Result<Counters> {
+    let gate = Barrier::new(cores);
+    let (gate, work) = (&gate, &work);
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..cores)
+            .map(|core| {
+                scope.spawn(move || {
+                    let pinned = system::pin_to(core);
+                    gate.wait();
+                    gate.wait();
+                    let outcome = pinned.and_then(|()| work(core));
+                    gate.wait();
+                    gate.wait();
+                    outcome
+                })
+            })
+            .collect();
+        let pinned = system::pin_to(0);
+        gate.wait();
+        let first = read();
+        let before = read();
+        gate.wait();
+        let outcome = pinned.and_then(|()| work(0));
+        gate.wait();
+        let after = read();
+        gate.wait();
+        outcome?;
+        for other in others {
+            other
+                .join()
+                .map_err(|_| io::Error::other("a worker panicked"))??;
+        }
+        Ok(subtract(
+            &subtract(&after, &before),
+            &subtract(&before, &first),
+        ))
+    })
+}
+
+fn idle(_core: usize, duration: Duration) -> io::Result<()> {
+    thread::sleep(duration);
+    Ok(())
+}
+
+fn busy(_core: usize, duration: Duration) -> io::Result<()> {
+    let start = Instant::now();
+    let mut rounds = 0_u64;
+    while start.elapsed() < duration {
+        for _ in 0..10_000 {
+            rounds = std::hint::black_box(rounds.wrapping_add(1));
+        }
+    }
+    Ok(())
+}
+
+fn read() -> Counters {
+    let mut counters = [0; ExitReason::COUNT];
+    for (counter, index) in counters.iter_mut().zip(0_u32..) {
+        let answer = system::cpuid(COUNTER_LEAF, index);
+        if answer.ecx != 1 {
+            break;
+        }
+        *counter = u64::from(answer.edx) << 32 | u64::from(answer.eax);
+    }
+    counters
+}
+
+fn subtract(minuend: &Counters, subtrahend: &Counters) -> Counters {
+    let mut difference = *minuend;
+    for (value, taken) in difference.iter_mut().zip(subtrahend) {
+        *value = value.saturating_sub(*taken);
+    }
+    difference
+}
+
+fn report(name: &str, cores: usize, counters: &Counters) {
+    Finding::new(name, is_exitless(cores, counters))
+        .number("total", total(counters))
+        .raw("exits", &to_json(counters))
+        .print();
+}
+
+/// One core makes no exit at all; several make those of inter-processor interrupts alone.
+fn is_exitless(cores: usize, counters: &Counters) -> bool {
+    named(counters).all(|(reason, count)| {
+        // An inter-processor interrupt is the one thing that a busy partition exits for.
+        count == 0 || (cores > 1 && reason == ExitReason::IcrWrite)
+    })
+}
+
+fn total(counters: &Counters) -> u64 {
+    counters
+        .iter()
+        .fold(0, |sum, count| sum.saturating_add(*count))
+}
+
+fn named(counters: &Counters) -> impl Iterator<Item = (ExitReason, u64)> {
+    ExitReason::ALL.into_iter().zip(counters.iter().copied())
+}
+
+fn to_json(counters: &Counters) -> String {
+    let entries: Vec<_> = named(counters)
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| format!("\"{}\":{count}", reason.name()))
+        .collect();
+    format!("{{{}}}", entries.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(index: usize, count: u64) -> Counters {
+        let mut counters = [0; ExitReason::COUNT];
+        counters[index] = count;
+        counters
+    }
+
+    #[test]
+    fn one_core_may_make_no_exit() {
+        assert!(is_exitless(1, &[0; ExitReason::COUNT]));
+        for index in 0..ExitReason::COUNT {
+            assert!(!is_exitless(1, &counters(index, 1)));
+        }
+    }
+
+    #[test]
+    fn several_cores_may_send_interrupts_to_one_another_and_nothing_else() {
+        for reason in ExitReason::ALL {
+            let expected = reason == ExitReason::IcrWrite;
+            assert_eq!(is_exitless(2, &counters(reason.index(), 7)), expected);
+        }
+    }
+
+    #[test]
+    fn only_reasons_that_occurred_are_listed() {
+        assert_eq!(to_json(&counters(3, 12)), r#"{"cpuid":12}"#);
+        assert_eq!(to_json(&[0; ExitReason::COUNT]), "{}");
+    }
+
+    #[test]
+    fn the_cost_of_reading_is_taken_off() {
+        let work = subtract(&counters(3, 58), &counters(3, 38));
+        assert_eq!(subtract(&work, &counters(3, 18)), counters(3, 2));
+    }
+}

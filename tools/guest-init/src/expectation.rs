@@ -1,0 +1,89 @@
+//! What the partition was promised, from the kernel's command line.
+//!
+//! | key | meaning | default |
+//! |---|---|---|
+//! | `bulkhead.mode` | what to do: see [`crate::modes`] | `check` |
+//! | `bulkhead.cores` | how many cores | 1 |
+//! | `bulkhead.memory` | how much memory, as `640M` | 0 |
+//! | `bulkhead.functions` | how many PCI functions | 1 |
+//! | `bulkhead.disk` | the namespace's size | `256M` |
+//! | `bulkhead.seconds` | how long each measurement of exits lasts | 10 |
+//! | `bulkhead.reads` | how many reads are measured | 10000 |
+
+use std::time::Duration;
+
+/// What the partition was promised, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectation {
+    /// What to do.
+    pub mode: String,
+    /// How many cores.
+    pub cores: usize,
+    /// How much memory.
+    pub memory_bytes: u64,
+    /// How many PCI functions.
+    pub functions: usize,
+    /// The namespace's size.
+    pub disk_bytes: u64,
+    /// How long each measurement of exits lasts.
+    pub duration: Duration,
+    /// How many reads are measured.
+    pub reads: u64,
+}
+
+impl Expectation {
+    /// Reads the command line; keys that are not ours are the kernel's.
+    pub fn parse(command_line: &str) -> Self {
+        let value = |key: &str| {
+            command_line
+                .split_whitespace()
+                .filter_map(|argument| argument.strip_prefix("bulkhead."))
+                .filter_map(|argument| argument.split_once('='))
+                .find_map(|(name, value)| (name == key).then_some(value))
+        };
+        let number = |key: &str, default: u64| value(key).and_then(parse_size).unwrap_or(default);
+        let count = |key: &str| usize::try_from(number(key, 1)).unwrap_or(usize::MAX);
+        Self {
+            mode: value("mode").unwrap_or("check").to_owned(),
+            cores: count("cores"),
+            memory_bytes: number("memory", 0),
+            functions: count("functions"),
+            disk_bytes: number("disk", 256 << 20),
+            duration: Duration::from_secs(number("seconds", 10)),
+            reads: number("reads", 10_000),
+        }
+    }
+}
+
+/// Reads `512`, `640M` or `1G`.
+fn parse_size(text: &str) -> Option<u64> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'K' => (text.strip_suffix('K')?, 1 << 10),
+        b'M' => (text.strip_suffix('M')?, 1 << 20),
+        b'G' => (text.strip_suffix('G')?, 1 << 30),
+        _ => (text, 1),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_and_others_left_alone() {
+        let line = "console=ttyS0 quiet bulkhead.cores=2 bulkhead.memory=768M bulkhead.mode=io\n";
+        let expectation = Expectation::parse(line);
+        assert_eq!(expectation.cores, 2);
+        assert_eq!(expectation.memory_bytes, 768 << 20);
+        assert_eq!(expectation.mode, "io");
+        assert_eq!(expectation.reads, 10_000);
+    }
+
+    #[test]
+    fn nonsense_leaves_the_default() {
+        let expectation = Expectation::parse("bulkhead.cores=many bulkhead.disk=99999999999G");
+        assert_eq!(expectation.cores, 1);
+        assert_eq!(expectation.disk_bytes, 256 << 20);
+    }
+}

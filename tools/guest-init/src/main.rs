@@ -1,0 +1,66 @@
+//! The initial RAM disk's own program: checks what a partition was promised.
+//!
+//! It is process 1 of a stock Linux kernel. It mounts the usual file systems, loads the NVMe
+//! driver, checks, prints one line of JSON for each finding (`check: {…}`), and powers off.
+//! What to expect is on the kernel's command line, as `bulkhead.…=…`: see [`expectation`].
+//!
+//! It is one process from start to end: the start of another would execute CPUID in its C
+//! library, each time an exit. The console is open only while something is printed, since a
+//! 16550 without an interrupt is polled for as long as it is open.
+//!
+//! Not handled: anything that a real init is for. A failure of its own is a finding too, and
+//! ends in a power-off, never in a kernel panic by a dying process 1.
+
+#![deny(unsafe_code)]
+
+mod console;
+mod exits;
+mod expectation;
+mod finding;
+mod identity;
+mod interrupts;
+mod modes;
+mod modules;
+mod storage;
+mod system;
+
+use std::fs;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+
+use expectation::Expectation;
+use finding::Finding;
+
+fn main() {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(run));
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => Finding::new("init", false)
+            .text("why", &error.to_string())
+            .print(),
+        Err(_) => Finding::new("init", false).text("why", "panicked").print(),
+    }
+    system::power_off();
+}
+
+fn run() -> io::Result<()> {
+    mount_all()?;
+    system::detach_standard_streams()?;
+    system::silence_kernel_log();
+    let expectation = Expectation::parse(&fs::read_to_string("/proc/cmdline")?);
+    system::lock_memory()?;
+    modules::load_all("/modules")?;
+    modes::run(&expectation)
+}
+
+fn mount_all() -> io::Result<()> {
+    for (source, target, kind) in [
+        ("proc", "/proc", "proc"),
+        ("sysfs", "/sys", "sysfs"),
+        ("devtmpfs", "/dev", "devtmpfs"),
+    ] {
+        fs::create_dir_all(target)?;
+        system::mount(source, target, kind)?;
+    }
+    Ok(())
+}

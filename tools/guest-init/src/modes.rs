@@ -1,0 +1,87 @@
+//! What to do once the machine is up: `bulkhead.mode` on the kernel's command line.
+//!
+//! | mode | does |
+//! |---|---|
+//! | `check` | all checks, then powers off |
+//! | `poweroff` | powers off at once |
+//! | `reboot` | restarts at once |
+//! | `crash` | panics the kernel |
+//! | `triple` | a triple fault, with `reboot=t` on the command line |
+//! | `io` | writes, reads back and compares until the machine is ended |
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::console;
+use crate::exits;
+use crate::expectation::Expectation;
+use crate::finding::Finding;
+use crate::identity;
+use crate::storage::{self, Disk};
+use crate::system;
+
+/// How much one round of the mode `io` writes and reads back.
+const ROUND_BYTES: u64 = 4 << 20;
+/// How often the mode `io` reports.
+const REPORT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Does what the expectation's mode says; the caller powers off afterwards.
+pub fn run(expectation: &Expectation) -> io::Result<()> {
+    match expectation.mode.as_str() {
+        "check" => check(expectation),
+        "poweroff" => announce("poweroff"),
+        // `reboot=t` makes the kernel end in a triple fault instead of a reset.
+        "reboot" | "triple" => {
+            announce(&expectation.mode)?;
+            system::restart();
+            Ok(())
+        }
+        "crash" => {
+            announce("crash")?;
+            fs::write("/proc/sys/kernel/sysrq", "1")?;
+            fs::write("/proc/sysrq-trigger", "c")
+        }
+        "io" => exchange(expectation),
+        other => Err(io::Error::other(format!("there is no mode `{other}`"))),
+    }
+}
+
+fn announce(mode: &str) -> io::Result<()> {
+    console::print(&format!("guest-init: {mode}"));
+    Ok(())
+}
+
+fn check(expectation: &Expectation) -> io::Result<()> {
+    identity::check(expectation)?;
+    let disk = Disk::open(expectation)?;
+    if let Some(disk) = &disk {
+        disk.check(expectation.cores)?;
+    }
+    exits::check(expectation, disk.as_ref())?;
+    Finding::new("done", true).print();
+    Ok(())
+}
+
+fn exchange(expectation: &Expectation) -> io::Result<()> {
+    let Some(disk) = Disk::open(expectation)? else {
+        return Ok(());
+    };
+    let seed = storage::random_seed();
+    let (mut rounds, mut errors) = (0_u64, 0_u64);
+    let mut reported = Instant::now();
+    loop {
+        let round = disk.round(seed.wrapping_add(rounds), ROUND_BYTES, expectation.cores);
+        if !round.is_ok_and(|round| round.is_intact()) {
+            errors = errors.saturating_add(1);
+        }
+        rounds = rounds.saturating_add(1);
+        if reported.elapsed() >= REPORT_INTERVAL {
+            reported = Instant::now();
+            Finding::new("io", errors == 0)
+                .number("rounds", rounds)
+                .number("errors", errors)
+                .print();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The system calls and instructions that the standard library does not have: the only file
+//! of this program with `unsafe`.
+
+#![expect(unsafe_code, reason = "system calls through the C library")]
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::ptr;
+
+/// For `open`: a terminal does not become the controlling terminal.
+pub const NO_CONTROLLING_TERMINAL: i32 = libc::O_NOCTTY;
+/// For `open`: reads and writes bypass the page cache.
+pub const DIRECT: i32 = libc::O_DIRECT;
+
+/// `syslog(2)`: read everything in the kernel's log.
+const SYSLOG_READ_ALL: i32 = 3;
+/// `syslog(2)`: let only panics reach the console.
+const SYSLOG_CONSOLE_OFF: i32 = 6;
+/// How much of the kernel's log is read at most.
+const LOG_BYTES: usize = 1 << 20;
+
+/// What `CPUID` answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CpuidAnswer {
+    pub eax: u32,
+    pub ebx: u32,
+    pub ecx: u32,
+    pub edx: u32,
+}
+
+/// Executes `CPUID`.
+pub fn cpuid(leaf: u32, subleaf: u32) -> CpuidAnswer {
+    let answer = core::arch::x86_64::__cpuid_count(leaf, subleaf);
+    CpuidAnswer {
+        eax: answer.eax,
+        ebx: answer.ebx,
+        ecx: answer.ecx,
+        edx: answer.edx,
+    }
+}
+
+/// Mounts a file system that has no device; one that is mounted already stays.
+pub fn mount(source: &str, target: &str, kind: &str) -> io::Result<()> {
+    let source = CString::new(source)?;
+    let target = CString::new(target)?;
+    let kind = CString::new(kind)?;
+    // SAFETY: the three strings end in NUL and live until the call returns; a null pointer
+    // for the data is what these file systems take.
+    let result = unsafe {
+        libc::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            0,
+            ptr::null(),
+        )
+    };
+    match check(result) {
+        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes the standard streams lead nowhere, so that nothing holds the console open.
+pub fn detach_standard_streams() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    for stream in 0..3 {
+        // SAFETY: dup2 takes any two numbers and fails on those that are not descriptors.
+        check(unsafe { libc::dup2(null.as_raw_fd(), stream) })?;
+    }
+    Ok(())
+}
+
+/// Waits until a terminal has sent everything; what is no terminal is done already.
+pub fn drain(terminal: &File) {
+    // SAFETY: the descriptor is open for as long as the borrow lasts.
+    let _ = unsafe { libc::tcdrain(terminal.as_raw_fd()) };
+}
+
+/// Loads a kernel module.
+pub fn load_module(module: &File) -> io::Result<()> {
+    let arguments = c"";
+    // SAFETY: finit_module takes a descriptor, a string that ends in NUL, and flags.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_finit_module,
+            module.as_raw_fd(),
+            arguments.as_ptr(),
+            0,
+        )
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EEXIST) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// Keeps the kernel's own messages, panics apart, off the console: they would tear our lines.
+pub fn silence_kernel_log() {
+    // SAFETY: this action takes no buffer.
+    let _ = unsafe { libc::klogctl(SYSLOG_CONSOLE_OFF, ptr::null_mut(), 0) };
+}
+
+/// The kernel's log.
+pub fn kernel_log() -> io::Result<String> {
+    let mut bytes = vec![0_u8; LOG_BYTES];
+    let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+    // SAFETY: the buffer is valid for writes of `length` bytes.
+    let read = unsafe { libc::klogctl(SYSLOG_READ_ALL, bytes.as_mut_ptr().cast(), length) };
+    check(read)?;
+    bytes.truncate(usize::try_from(read).unwrap_or(0));
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Keeps all of the program's memory, present and future, resident.
+pub fn lock_memory() -> io::Result<()> {
+    // SAFETY: mlockall takes flags alone.
+    check(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) })
+}
+
+/// Binds the calling thread to one core, by the kernel's number.
+pub fn pin_to(core: usize) -> io::Result<()> {
+    let mut mask = [0_u64; 16];
+    let word = core >> 6;
+    let Some(word) = mask.get_mut(word) else {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    };
+    *word = 1 << (core & 63);
+    // SAFETY: the mask is valid for reads of its own size, and any bits are a mask.
+    check(unsafe { libc::sched_setaffinity(0, size_of_val(&mask), mask.as_ptr().cast()) })
+}
+
+/// Powers the machine off. Returns only if the kernel refuses.
+pub fn power_off() {
+    sync();
+    reboot(libc::RB_POWER_OFF);
+}
+
+/// Restarts the machine. Returns only if the kernel refuses.
+pub fn restart() {
+    sync();
+    reboot(libc::RB_AUTOBOOT);
+}
+
+fn sync() {
+    // SAFETY: sync takes nothing and cannot fail.
+    unsafe { libc::sync() };
+}
+
+fn reboot(command: i32) {
+    // SAFETY: the commands given end the machine; no memory is passed.
+    let _ = unsafe { libc::reboot(command) };
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Builds for the bare machine.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::command;
+use crate::paths::Paths;
+use crate::progress;
+use crate::toolchain::Toolchain;
+
+/// The packages that run without an operating system.
+pub const PACKAGES: [&str; 2] = ["kernel", "test-guests"];
+
+/// Builds Bulkhead's kernel.
+pub fn build_kernel(paths: &Paths, toolchain: &Toolchain) -> Result<()> {
+    progress::step("Building", "Bulkhead's kernel");
+    build(paths, toolchain, "kernel")?;
+    if !paths.kernel().exists() {
+        bail!("the build made no {}", paths.kernel().display());
+    }
+    Ok(())
+}
+
+/// Builds the test guests.
+pub fn build_test_guests(paths: &Paths, toolchain: &Toolchain) -> Result<()> {
+    progress::step("Building", "the test guests");
+    build(paths, toolchain, "test-guests")
+}
+
+/// A cargo command for the bare machine.
+pub fn cargo(paths: &Paths, toolchain: &Toolchain, task: &str) -> Command {
+    let mut cargo = toolchain.cargo(paths);
+    cargo
+        .args([task, "--quiet", "-Zjson-target-spec"])
+        .arg("-Zbuild-std=core,alloc,compiler_builtins")
+        .arg("-Zbuild-std-features=compiler-builtins-mem")
+        .arg("--target")
+        .arg(paths.target_description())
+        .arg("--target-dir")
+        .arg(paths.bare());
+    cargo
+}
+
+fn build(paths: &Paths, toolchain: &Toolchain, package: &str) -> Result<()> {
+    let mut cargo = cargo(paths, toolchain, "build");
+    command::run(cargo.args(["--release", "--package", package]))
+}

@@ -1,0 +1,75 @@
+//! `cargo xtask run --check`: boots Bulkhead unattended and judges what is said. The last
+//! line of standard output is the verdict, one line of JSON; all else is on standard error.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use harness::serial::Heard;
+use harness::{Emulator, Message, Record};
+
+use crate::count;
+use crate::paths::Paths;
+use crate::progress;
+use crate::run::{self, LISTEN, Prepared, Screen};
+
+/// How long a run may take.
+pub const DEFAULT_LIMIT_SECONDS: u64 = 420;
+
+/// Boots, judges, prints the verdict, and returns whether everything holds.
+pub fn run(paths: &Paths, prepared: &Prepared, limit_seconds: u64) -> Result<bool> {
+    let mut emulator = run::start(paths, prepared)?;
+    emulator.limit(Duration::from_secs(limit_seconds));
+    progress::step("Checking", &format!("for at most {limit_seconds} s"));
+    let mut record = Record::expecting(&prepared.partitions);
+    let ending = listen(&mut emulator, &mut record)?;
+    emulator.stop();
+    let instructions = match ending {
+        None => count(paths, prepared),
+        Some(_) => None,
+    };
+    let summary = record.summary(ending, instructions);
+    for problem in &summary.problems {
+        progress::step("Problem", problem);
+    }
+    let line = serde_json::to_string(&summary).context("writing the verdict")?;
+    println!("{line}");
+    Ok(summary.ok)
+}
+
+/// A count that fails is told, and missing from the verdict.
+fn count(paths: &Paths, prepared: &Prepared) -> Option<u64> {
+    match count::boot_instructions(paths, prepared) {
+        Ok(instructions) => Some(instructions),
+        Err(error) => {
+            progress::step("Not counted", &format!("boot instructions: {error:#}"));
+            None
+        }
+    }
+}
+
+/// Listens until nothing more is to come; says why if that is too early.
+fn listen(emulator: &mut Emulator, record: &mut Record) -> Result<Option<String>> {
+    let mut screen = Screen::new(io::stderr().is_terminal());
+    while !record.is_complete() {
+        match emulator.hear(LISTEN) {
+            Heard::Line(line) => {
+                let message = Message::parse(&line);
+                screen.show(&mut io::stderr(), &message)?;
+                record.take(&message);
+                if let Some(why) = message.given_up() {
+                    return Ok(Some(why.to_owned()));
+                }
+            }
+            Heard::Silence if run::is_interrupted() => {
+                return Ok(Some("ended by the user".to_owned()));
+            }
+            Heard::Silence if emulator.is_out_of_time() => {
+                return Ok(Some("the time is up".to_owned()));
+            }
+            Heard::Silence => {}
+            Heard::End => return Ok(Some(format!("{:#}", emulator.ending()))),
+        }
+    }
+    Ok(None)
+}

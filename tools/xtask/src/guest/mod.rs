@@ -1,0 +1,78 @@
+//! The Linux guests' images: a stock Debian kernel, and an initial RAM disk of our own.
+
+mod archive;
+mod module;
+mod package;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::command;
+use crate::paths::Paths;
+use crate::progress;
+use archive::Archive;
+use package::KernelPackage;
+
+/// The driver that the example's guests need.
+const DRIVER: &str = "nvme";
+/// What the guests' init program is built for: the C library is linked into it.
+const INIT_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The images of a Linux guest.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    /// The kernel as Debian ships it.
+    pub kernel: PathBuf,
+    /// The initial RAM disk.
+    pub initial_ramdisk: PathBuf,
+}
+
+/// Makes the images in the example's folder.
+pub fn build(paths: &Paths) -> Result<Guest> {
+    let package = package::find(paths)?;
+    let init = build_init(paths)?;
+    let folder = paths.example();
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let guest = Guest {
+        kernel: folder.join("vmlinuz"),
+        initial_ramdisk: folder.join("initrd.img"),
+    };
+    fs::copy(&package.kernel, &guest.kernel)
+        .with_context(|| format!("copying {}", package.kernel.display()))?;
+    let archive = make_archive(&init, &package)?;
+    fs::write(&guest.initial_ramdisk, archive)
+        .with_context(|| format!("writing {}", guest.initial_ramdisk.display()))?;
+    Ok(guest)
+}
+
+fn build_init(paths: &Paths) -> Result<PathBuf> {
+    progress::step("Building", "the guests' init program");
+    let target = paths.target.join("guest-init");
+    let mut cargo = command::new("cargo", &paths.root);
+    cargo
+        .args(["build", "--quiet", "--release", "--package", "guest-init"])
+        .args(["--target", INIT_TARGET, "--target-dir"])
+        .arg(&target)
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    command::run(&mut cargo)?;
+    Ok(target.join(INIT_TARGET).join("release").join("guest-init"))
+}
+
+/// The initial RAM disk: the init program, the modules in loading order, the mount points.
+fn make_archive(init: &Path, package: &KernelPackage) -> Result<Vec<u8>> {
+    let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
+    let mut archive = Archive::default();
+    for folder in ["dev", "modules", "proc", "sys"] {
+        archive.add_folder(folder)?;
+    }
+    archive.add_character_device("dev/console", 5, 1)?;
+    archive.add_character_device("dev/null", 1, 3)?;
+    archive.add_program("init", &read(init)?)?;
+    for (index, path) in package.modules.iter().enumerate() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        archive.add_file(&format!("modules/{index:02}-{name}"), &read(path)?)?;
+    }
+    archive.finish()
+}

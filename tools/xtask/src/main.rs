@@ -1,0 +1,130 @@
+//! The one driver of the project: `cargo xtask build|run|test|lint|setup|symbolize|prepush`.
+//!
+//! It installs what is missing, builds Bulkhead for the bare machine with whichever toolchain
+//! has its library source, makes the guests' images and the emulated disks, starts the
+//! emulator and judges what it says. What it makes is under `target/`; the stock kernel
+//! package is kept in the user's cache.
+//!
+//! Not handled: hosts other than Debian and its derivatives (setup then says what to install).
+
+#![forbid(unsafe_code)]
+
+mod bare;
+mod check;
+mod command;
+mod count;
+mod guest;
+mod lint;
+mod paths;
+mod progress;
+mod run;
+mod setup;
+mod symbolize;
+mod test;
+mod toolchain;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use paths::Paths;
+
+/// Builds, runs and tests Bulkhead.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Find what the other tasks need, and install what is missing
+    Setup,
+    /// Build the kernel, the test guests, the tools and the guests' images
+    Build,
+    /// Boot Bulkhead with the example plan in QEMU and show the partitions' consoles
+    Run {
+        /// Unattended: end by itself, exit 0 only if every check of every partition holds,
+        /// and print one line of JSON last
+        #[arg(long)]
+        check: bool,
+        /// The plan to boot instead of the example
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+        /// End an unattended run after this long
+        #[arg(
+            long,
+            value_name = "SECONDS",
+            default_value_t = 420,
+            requires = "check"
+        )]
+        limit: u64,
+    },
+    /// Run every test: host tests, property tests and the emulator cases
+    Test {
+        /// Only tests and cases whose name contains this
+        filter: Option<String>,
+        /// Only the emulator cases
+        #[arg(long)]
+        cases: bool,
+    },
+    /// Check format, lints, lengths, the places of `unsafe`, and the layers
+    Lint,
+    /// Read a crash record on standard input and name the addresses in it
+    Symbolize {
+        /// The ELF that crashed, instead of the kernel built last
+        #[arg(long, value_name = "FILE")]
+        elf: Option<PathBuf>,
+    },
+    /// What continuous integration runs: lint, test, run --check
+    Prepush,
+}
+
+fn main() -> ExitCode {
+    match execute(&Arguments::parse().task) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Carries out `task`; `false` means that it ran and found something wrong.
+fn execute(task: &Task) -> Result<bool> {
+    let paths = Paths::find()?;
+    match task {
+        Task::Setup => setup::run(&paths).map(|_| true),
+        Task::Build => build(&paths).map(|()| true),
+        Task::Run { check, plan, limit } => {
+            let prepared = run::prepare(&paths, plan.as_deref())?;
+            if *check {
+                check::run(&paths, &prepared, *limit)
+            } else {
+                run::run(&paths, &prepared)
+            }
+        }
+        Task::Test { filter, cases } => test::run(&paths, filter.as_deref(), *cases),
+        Task::Lint => lint::run(&paths),
+        Task::Symbolize { elf } => symbolize::run(&paths, elf.as_deref()).map(|()| true),
+        Task::Prepush => prepush(&paths),
+    }
+}
+
+fn build(paths: &Paths) -> Result<()> {
+    let toolchain = setup::run(paths)?;
+    guest::build(paths)?;
+    bare::build_kernel(paths, &toolchain)?;
+    bare::build_test_guests(paths, &toolchain)
+}
+
+fn prepush(paths: &Paths) -> Result<bool> {
+    let prepared = |paths| run::prepare(paths, None);
+    Ok(lint::run(paths)?
+        && test::run(paths, None, false)?
+        && check::run(paths, &prepared(paths)?, check::DEFAULT_LIMIT_SECONDS)?)
+}

@@ -1,0 +1,241 @@
+//! `cargo xtask run`: prepares everything, boots Bulkhead, and shows the partitions'
+//! consoles, told apart.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use harness::serial::Heard;
+use harness::{Check, Emulator, Event, Machine, Message, Software, bundle, images};
+
+use crate::bare;
+use crate::guest;
+use crate::paths::Paths;
+use crate::progress;
+use crate::setup;
+
+/// The example plan, as it is in the checkout.
+const EXAMPLE: &str = "tools/xtask/plans/example.toml";
+/// How long to listen before looking whether the user wants to end.
+pub const LISTEN: Duration = Duration::from_millis(200);
+/// A run that is watched has no end of its own.
+const WATCHED_LIMIT: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The colours of the partitions' names on a terminal.
+const COLOURS: [u8; 5] = [36, 33, 35, 34, 32];
+
+/// Whether the user wants to end.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Everything that a run needs.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// What the machine starts.
+    pub software: Software,
+    /// The machine.
+    pub machine: Machine,
+    /// The partitions' names.
+    pub partitions: Vec<String>,
+}
+
+/// Builds and makes what a run of `plan`, or of the example, needs.
+pub fn prepare(paths: &Paths, plan: Option<&Path>) -> Result<Prepared> {
+    let toolchain = setup::run(paths)?;
+    bare::build_kernel(paths, &toolchain)?;
+    guest::build(paths)?;
+    let folder = paths.example();
+    let plan = match plan {
+        Some(plan) => plan.to_owned(),
+        None => place_example(paths, &folder)?,
+    };
+    progress::step("Compiling", &format!("the plan {}", plan.display()));
+    let compiled = bundle::compile(&plan)?;
+    let module = folder.join("bundle.img");
+    fs::write(&module, &compiled.bytes).with_context(|| format!("writing {}", module.display()))?;
+    let disks = folder.join("disks");
+    images::create(&disks)?;
+    Ok(Prepared {
+        software: Software {
+            kernel: paths.kernel(),
+            module: Some(module),
+            command_line: String::new(),
+        },
+        machine: Machine::example(&disks),
+        partitions: compiled.partitions,
+    })
+}
+
+/// A plan names its images relative to itself, so the example goes where they are.
+fn place_example(paths: &Paths, folder: &Path) -> Result<PathBuf> {
+    let plan = folder.join("plan.toml");
+    fs::copy(paths.root.join(EXAMPLE), &plan).with_context(|| format!("copying {EXAMPLE}"))?;
+    Ok(plan)
+}
+
+/// Boots and shows the consoles until every partition has stopped or the user ends it.
+pub fn run(paths: &Paths, prepared: &Prepared) -> Result<bool> {
+    let mut emulator = start(paths, prepared)?;
+    emulator.limit(WATCHED_LIMIT);
+    progress::step("Running", "Bulkhead in QEMU; Ctrl-C ends it");
+    let mut screen = Screen::new(io::stdout().is_terminal());
+    loop {
+        match emulator.hear(LISTEN) {
+            Heard::Line(line) => {
+                let message = Message::parse(&line);
+                screen.show(&mut io::stdout(), &message)?;
+                if message == Message::Event(Event::Halted) {
+                    return Ok(true);
+                }
+            }
+            Heard::Silence => {}
+            Heard::End if is_interrupted() => {}
+            Heard::End => bail!("{:#}", emulator.ending()),
+        }
+        if is_interrupted() {
+            progress::step("Ended", "by the user");
+            return Ok(true);
+        }
+    }
+}
+
+/// Starts the emulator; from now on Ctrl-C ends it in an orderly way.
+pub fn start(paths: &Paths, prepared: &Prepared) -> Result<Emulator> {
+    // A second handler in one process is refused; the first one does the same.
+    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
+    let logs = paths.logs().join("run");
+    Emulator::start(&prepared.machine, &prepared.software, &logs)
+}
+
+/// Whether the user wants to end.
+pub fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Shows messages to people, each with the name of who said it.
+#[derive(Debug)]
+pub struct Screen {
+    coloured: bool,
+    names: Vec<String>,
+}
+
+impl Screen {
+    /// A screen; `coloured` if it is a terminal.
+    pub fn new(coloured: bool) -> Self {
+        Self {
+            coloured,
+            names: Vec::new(),
+        }
+    }
+
+    /// Shows one message.
+    pub fn show(&mut self, output: &mut impl Write, message: &Message) -> Result<()> {
+        let (name, text) = match message {
+            Message::Text(text) => ("bulkhead", text.clone()),
+            Message::Event(event) => ("bulkhead", describe_event(event)),
+            Message::Console { partition, text } => (partition.as_str(), text.clone()),
+            Message::Check { partition, check } => (partition.as_str(), describe_check(check)),
+            Message::Other(text) => ("", text.clone()),
+        };
+        if name.is_empty() || !self.coloured {
+            let prefix = if name.is_empty() { "" } else { " " };
+            let name = if name.is_empty() {
+                String::new()
+            } else {
+                format!("[{name}]")
+            };
+            writeln!(output, "{name}{prefix}{text}")?;
+        } else {
+            let colour = self.colour(name);
+            writeln!(output, "\x1b[{colour}m[{name}]\x1b[0m {text}")?;
+        }
+        Ok(())
+    }
+
+    fn colour(&mut self, name: &str) -> u8 {
+        let index = match self.names.iter().position(|known| known == name) {
+            Some(index) => index,
+            None => {
+                self.names.push(name.to_owned());
+                self.names.len().saturating_sub(1)
+            }
+        };
+        let index = index.checked_rem(COLOURS.len()).unwrap_or(0);
+        COLOURS.get(index).copied().unwrap_or(0)
+    }
+}
+
+fn describe_check(check: &Check) -> String {
+    let verdict = if check.ok { "holds" } else { "DOES NOT HOLD" };
+    let mut text = format!("check {} {verdict}", check.name);
+    for (key, value) in &check.values {
+        text.push_str(&format!(" {key}={value}"));
+    }
+    text
+}
+
+fn describe_event(event: &Event) -> String {
+    match event {
+        Event::Partition {
+            name,
+            cores,
+            memory_bytes,
+            functions,
+        } => {
+            let mebibytes = memory_bytes >> 20;
+            let functions = functions.join(", ");
+            format!("partition {name} owns cores {cores:?}, {mebibytes} MiB, functions {functions}")
+        }
+        Event::Refused { name, why } => format!("partition {name} is refused: {why}"),
+        Event::Stopped {
+            name,
+            cause,
+            exits,
+            denied,
+        } => {
+            let exits: Vec<_> = exits.iter().map(|(k, v)| format!("{k} {v}")).collect();
+            let exits = exits.join(", ");
+            format!("partition {name} stopped: {cause}; {denied} denied accesses; exits: {exits}")
+        }
+        Event::Resident { bytes } => format!("{} KiB are Bulkhead's own", bytes >> 10),
+        Event::Fault {
+            partition,
+            requester,
+            reason,
+            address,
+        } => {
+            let owner = partition.as_deref().unwrap_or("nobody");
+            format!("blocked: {requester} of {owner} at {address}, reason {reason}")
+        }
+        Event::Halted => "every partition has stopped".to_owned(),
+        Event::Unknown => "an event of a later version".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(coloured: bool, line: &str) -> String {
+        let mut output = Vec::new();
+        Screen::new(coloured)
+            .show(&mut output, &Message::parse(line))
+            .unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn consoles_keep_their_names_and_have_no_colours_in_a_file() {
+        assert_eq!(shown(false, "[alpha] hello"), "[alpha] hello\n");
+        assert_eq!(shown(false, "SeaBIOS"), "SeaBIOS\n");
+        assert!(shown(true, "[alpha] hello").contains("\x1b["));
+    }
+
+    #[test]
+    fn what_a_partition_owns_is_told() {
+        let line = r#"[bulkhead] json {"event":"partition","name":"alpha","cores":[1],"memory_bytes":671088640,"functions":["02:00.1"]}"#;
+        let text = shown(false, line);
+        assert!(text.contains("alpha owns cores [1], 640 MiB, functions 02:00.1"));
+    }
+}
