@@ -6,8 +6,11 @@ use bootloader_api::info::{MemoryRegion, MemoryRegionKind, MemoryRegions, Option
 /// How many memory regions are taken over from the firmware.
 pub const MAXIMUM_REGIONS: usize = 64;
 
-const EMPTY: MemoryRegion =
-    MemoryRegion { start: 0, end: 0, kind: MemoryRegionKind::UnknownBios(0) };
+const EMPTY: MemoryRegion = MemoryRegion {
+    start: 0,
+    end: 0,
+    kind: MemoryRegionKind::UnknownBios(0),
+};
 
 /// Backing for [`BootInfo`]'s regions, which must live as long as the kernel.
 static mut REGIONS: [MemoryRegion; MAXIMUM_REGIONS] = [EMPTY; MAXIMUM_REGIONS];
@@ -24,15 +27,19 @@ impl Handoff {
     /// Nothing told yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { regions: [EMPTY; MAXIMUM_REGIONS], count: 0, module: None, rsdp: None }
+        Self {
+            regions: [EMPTY; MAXIMUM_REGIONS],
+            count: 0,
+            module: None,
+            rsdp: None,
+        }
     }
 
     /// Adds a region of `bytes` bytes whose E820 type is `kind` (1 is usable RAM; ACPI 6.5,
     /// section 15 "System Address Map Interfaces"). What has no room, is empty or wraps
     /// around is left out: memory that is not known is memory that is not used.
     pub fn add_region(&mut self, start: u64, bytes: u64, kind: u32) {
-        let (Some(slot), Some(end)) =
-            (self.regions.get_mut(self.count), start.checked_add(bytes))
+        let (Some(slot), Some(end)) = (self.regions.get_mut(self.count), start.checked_add(bytes))
         else {
             return;
         };

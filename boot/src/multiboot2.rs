@@ -18,7 +18,9 @@ pub unsafe fn read(information: usize) -> Result<Handoff, &'static str> {
     // SAFETY: the caller vouches for the structure.
     let boot = unsafe { BootInformation::load(header) }
         .map_err(|_| "the Multiboot2 boot information is malformed")?;
-    let map = boot.memory_map_tag().ok_or("Multiboot2 gave no memory map")?;
+    let map = boot
+        .memory_map_tag()
+        .ok_or("Multiboot2 gave no memory map")?;
     let mut handoff = Handoff::new();
     for area in map.memory_areas() {
         handoff.add_region(area.start_address(), area.size(), area.typ().into());
@@ -33,7 +35,12 @@ pub unsafe fn read(information: usize) -> Result<Handoff, &'static str> {
 /// The address of the RSDP's copy inside the boot information.
 fn rsdp_address(boot: &BootInformation) -> Option<u64> {
     const TAG_HEADER_BYTES: u64 = 8;
-    let newer = boot.rsdp_v2_tag().map(|tag| core::ptr::from_ref(tag).cast::<u8>());
-    let tag = newer.or_else(|| boot.rsdp_v1_tag().map(|tag| core::ptr::from_ref(tag).cast()))?;
+    let newer = boot
+        .rsdp_v2_tag()
+        .map(|tag| core::ptr::from_ref(tag).cast::<u8>());
+    let tag = newer.or_else(|| {
+        boot.rsdp_v1_tag()
+            .map(|tag| core::ptr::from_ref(tag).cast())
+    })?;
     (tag as u64).checked_add(TAG_HEADER_BYTES)
 }

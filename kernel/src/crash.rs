@@ -48,10 +48,22 @@ macro_rules! record {
 /// Records an exception in root mode and stops this core.
 pub fn exception(frame: &Frame) -> ! {
     let index = usize::try_from(frame.vector).unwrap_or(usize::MAX);
-    let name = EXCEPTIONS.get(index).copied().unwrap_or("reserved exception");
+    let name = EXCEPTIONS
+        .get(index)
+        .copied()
+        .unwrap_or("reserved exception");
     record!("{name} (vector {}) on core {}", frame.vector, CoreName);
-    record!("error code {:#x} cr2 {:#x}", frame.error_code, Cr2::read_raw());
-    record!("rip {:#x} rsp {:#x} rflags {:#x}", frame.rip, frame.rsp, frame.rflags);
+    record!(
+        "error code {:#x} cr2 {:#x}",
+        frame.error_code,
+        Cr2::read_raw()
+    );
+    record!(
+        "rip {:#x} rsp {:#x} rflags {:#x}",
+        frame.rip,
+        frame.rsp,
+        frame.rflags
+    );
     let names = ["r15", "r14", "r13", "r12", "r11", "r10", "r9", "r8"];
     let others = ["rbp", "rdi", "rsi", "rdx", "rcx", "rbx", "rax"];
     for (name, value) in names.iter().chain(&others).zip(frame.registers) {

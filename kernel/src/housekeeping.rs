@@ -23,7 +23,11 @@ const LINE_BYTES: usize = 240;
 pub fn report(partitions: &[&'static Partition]) {
     for partition in partitions {
         let cores = List(partition.core_ids.iter());
-        let functions: Vec<_> = partition.functions.iter().map(|one| one.lock().address).collect();
+        let functions: Vec<_> = partition
+            .functions
+            .iter()
+            .map(|one| one.lock().address)
+            .collect();
         log!(
             "partition {}: cores {cores}, {} MiB of memory, functions {}",
             partition.name,
@@ -40,14 +44,20 @@ pub fn report(partitions: &[&'static Partition]) {
     }
     let image = paging::kernel_image().map_or(0, |image| image.bytes());
     let resident = image.saturating_add(frames::used());
-    log!("resident: {resident} bytes, of them {image} the image with a heap in use of {}", heap::used());
+    log!(
+        "resident: {resident} bytes, of them {image} the image with a heap in use of {}",
+        heap::used()
+    );
     log!("json {{\"event\":\"resident\",\"bytes\":{resident}}}");
 }
 
 /// Says why a partition is not started.
 pub fn refuse(name: &str, why: &BuildError<'_>) {
     log!("partition {name} is not started: {why}");
-    log!("json {{\"event\":\"refused\",\"name\":\"{name}\",\"why\":\"{}\"}}", Escaped(why));
+    log!(
+        "json {{\"event\":\"refused\",\"name\":\"{name}\",\"why\":\"{}\"}}",
+        Escaped(why)
+    );
 }
 
 /// What the housekeeping core works on.
@@ -61,7 +71,11 @@ impl House {
     /// Sets everything up that the loop needs, before the heap is sealed.
     pub fn new(partitions: Vec<&'static Partition>, iommu: &'static Iommu) -> Self {
         let lines = partitions.iter().map(|_| Line::new()).collect();
-        Self { partitions, lines, iommu }
+        Self {
+            partitions,
+            lines,
+            iommu,
+        }
     }
 
     /// Starts all partitions and keeps house until the machine is switched off.
@@ -134,7 +148,10 @@ struct Line {
 
 impl Line {
     const fn new() -> Self {
-        Self { bytes: [0; LINE_BYTES], length: 0 }
+        Self {
+            bytes: [0; LINE_BYTES],
+            length: 0,
+        }
     }
 
     /// Adds a byte; what is no printable ASCII could steer the terminal and becomes a dot.
@@ -143,7 +160,11 @@ impl Line {
             self.flush(name);
         }
         if let Some(slot) = self.bytes.get_mut(self.length) {
-            *slot = if byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t') { byte } else { b'.' };
+            *slot = if byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t') {
+                byte
+            } else {
+                b'.'
+            };
             self.length = self.length.saturating_add(1);
         }
     }
@@ -163,7 +184,10 @@ fn report_stop(partition: &Partition, cause: StopCause) {
     let denied = partition.denied.load(core::sync::atomic::Ordering::Relaxed);
     let exits = Exits(partition);
     let dropped = partition.console.dropped();
-    log!("partition {} stopped: {cause}; {denied} accesses denied", partition.name);
+    log!(
+        "partition {} stopped: {cause}; {denied} accesses denied",
+        partition.name
+    );
     log!(
         "json {{\"event\":\"stopped\",\"name\":\"{}\",\"cause\":\"{cause}\",\"exits\":{exits},\
          \"denied\":{denied},\"console_bytes_dropped\":{dropped}}}",
@@ -172,9 +196,14 @@ fn report_stop(partition: &Partition, cause: StopCause) {
 }
 
 fn report_fault(partitions: &[&'static Partition], fault: &vtd::FaultRecord) {
-    let owner = partitions.iter().find(|partition| partition.owns(fault.requester));
+    let owner = partitions
+        .iter()
+        .find(|partition| partition.owns(fault.requester));
     let owner = owner.map_or("nobody", |partition| &partition.name);
-    log!("DMA or interrupt fault of {} ({owner}): {fault}", fault.requester);
+    log!(
+        "DMA or interrupt fault of {} ({owner}): {fault}",
+        fault.requester
+    );
     log!(
         "json {{\"event\":\"fault\",\"partition\":\"{owner}\",\"requester\":\"{}\",\
          \"reason\":{},\"address\":{}}}",
@@ -189,7 +218,9 @@ struct Exits<'a>(&'a Partition);
 
 impl fmt::Display for Exits<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counted = ExitReason::ALL.iter().map(|reason| (reason.name(), self.0.exits(*reason)));
+        let counted = ExitReason::ALL
+            .iter()
+            .map(|reason| (reason.name(), self.0.exits(*reason)));
         let counted = counted.filter(|(_, count)| *count > 0);
         write!(formatter, "{{{}}}", List(counted.map(Field)))
     }

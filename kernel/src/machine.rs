@@ -18,6 +18,7 @@ use crate::host::firmware::{self, Firmware, FirmwareError};
 use crate::host::memory_map::MemoryMap;
 use crate::host::physical::Ram;
 use crate::host::{frames, heap, paging, wall_clock};
+use crate::housekeeping::House;
 use crate::iommu::{Iommu, IommuError};
 use crate::module::{self, ModuleError};
 use crate::partition::Partition;
@@ -26,7 +27,6 @@ use crate::pci::ecam::Ecam;
 use crate::pci::inventory::Inventory;
 use crate::vcpu::Backend;
 use crate::vcpu::seat::{self, Seat};
-use crate::housekeeping::House;
 use crate::{cannot_run, housekeeping, log};
 
 /// Why Bulkhead cannot run on this machine at all.
@@ -110,8 +110,13 @@ impl Foundation {
         memory_map.reserve(module);
         let image = paging::kernel_image().ok_or(BootError::NoMemory)?;
         memory_map.reserve(image);
-        let owned = plan.partitions.iter().flat_map(|partition| partition.memory.iter().copied());
-        let pool = memory_map.find(frames::POOL_BYTES, owned).ok_or(BootError::NoMemory)?;
+        let owned = plan
+            .partitions
+            .iter()
+            .flat_map(|partition| partition.memory.iter().copied());
+        let pool = memory_map
+            .find(frames::POOL_BYTES, owned)
+            .ok_or(BootError::NoMemory)?;
         memory_map.reserve(pool);
         // SAFETY: the firmware calls it usable RAM; it is neither the kernel's image nor the
         // module, no partition's either, and below 4 GiB, which the boot tables map.
@@ -119,7 +124,12 @@ impl Foundation {
         paging::initialise(&memory_map.data(image, module)).map_err(BootError::Paging)?;
         time::calibrate().map_err(BootError::Time)?;
         wall_clock::initialise();
-        Ok(Self { firmware, bundle, plan, memory_map })
+        Ok(Self {
+            firmware,
+            bundle,
+            plan,
+            memory_map,
+        })
     }
 }
 
@@ -152,13 +162,28 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
         return Err(BootError::Housekeeping { wanted, found });
     }
     Core::new(found)?.install();
-    let iommu = Iommu::block_all(foundation.firmware.dmar.as_deref(), foundation.plan.machine.iommu)
-        .map_err(BootError::Iommu)?;
+    let iommu = Iommu::block_all(
+        foundation.firmware.dmar.as_deref(),
+        foundation.plan.machine.iommu,
+    )
+    .map_err(BootError::Iommu)?;
     let inventory = Inventory::read(Ecam::map(&foundation.firmware.ecam));
-    let others = foundation.firmware.processors.iter().filter(|id| **id != found);
+    let others = foundation
+        .firmware
+        .processors
+        .iter()
+        .filter(|id| **id != found);
     let starts = others.filter_map(|id| wake(*id)).collect();
-    log!("{} on {} cores", B::NAME, foundation.firmware.processors.len());
-    Ok(Machine { iommu: Box::leak(Box::new(iommu)), inventory, starts })
+    log!(
+        "{} on {} cores",
+        B::NAME,
+        foundation.firmware.processors.len()
+    );
+    Ok(Machine {
+        iommu: Box::leak(Box::new(iommu)),
+        inventory,
+        starts,
+    })
 }
 
 /// Brings one core up; a core that does not come is reported and missing from then on.
@@ -215,6 +240,10 @@ fn fit<B: Backend>(foundation: &Foundation, machine: &Machine<B>) -> Fit {
         functions: machine.inventory.assignable(),
     };
     let mut fit = plan::fit(&foundation.plan, &actual);
-    fit.extend(plan::check_images(&foundation.plan, &foundation.bundle, module::checksum));
+    fit.extend(plan::check_images(
+        &foundation.plan,
+        &foundation.bundle,
+        module::checksum,
+    ));
     fit
 }

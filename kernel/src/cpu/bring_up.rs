@@ -40,7 +40,11 @@ pub struct Start<T: 'static> {
 impl<T> Start<T> {
     /// What `core` is given at its start.
     pub const fn new(core: &'static Core, purpose: T) -> Self {
-        Self { core, purpose, arrived: AtomicBool::new(false) }
+        Self {
+            core,
+            purpose,
+            arrived: AtomicBool::new(false),
+        }
     }
 
     /// Tells the core that waits in [`start`] that this one has come up.
@@ -116,7 +120,9 @@ unsafe fn place_trampoline(words: [u64; 4]) -> Result<(), OutOfRange> {
     // SAFETY: the trampoline is a constant of the kernel's image.
     page.write(0, unsafe { physical::bytes(source) })?;
     for (index, word) in (0_u64..).zip(words) {
-        let offset = index.checked_mul(8).and_then(|bytes| words_offset.checked_add(bytes));
+        let offset = index
+            .checked_mul(8)
+            .and_then(|bytes| words_offset.checked_add(bytes));
         page.write_u64(offset.ok_or(OutOfRange)?, word)?;
     }
     Ok(())

@@ -48,7 +48,13 @@ impl Core {
         let fault_stack = stack(EXCEPTION_STACK_FRAMES)?;
         let descriptors = Descriptors::new(nmi_stack, fault_stack);
         let this = core::ptr::null();
-        let core = Self { this, id, mailbox: Mailbox::new(), stack_top, descriptors };
+        let core = Self {
+            this,
+            id,
+            mailbox: Mailbox::new(),
+            stack_top,
+            descriptors,
+        };
         let core = alloc::boxed::Box::leak(alloc::boxed::Box::new(core));
         core.this = &raw const *core;
         // SAFETY: `leak` gives memory that is never freed; `link` keeps only the address of
@@ -111,7 +117,10 @@ pub struct Mailbox {
 
 impl Mailbox {
     const fn new() -> Self {
-        Self { requests: AtomicU32::new(0), start_up_page: AtomicU8::new(0) }
+        Self {
+            requests: AtomicU32::new(0),
+            start_up_page: AtomicU8::new(0),
+        }
     }
 
     /// Adds a request; several of one kind are one.

@@ -50,7 +50,13 @@ impl Descriptors {
         let mut gdt = GlobalDescriptorTable::new();
         let code = gdt.append(Descriptor::kernel_code_segment());
         let data = gdt.append(Descriptor::kernel_data_segment());
-        Self { gdt, tss, code, data, task: SegmentSelector::NULL }
+        Self {
+            gdt,
+            tss,
+            code,
+            data,
+            task: SegmentSelector::NULL,
+        }
     }
 
     /// Enters the TSS into the GDT, once both are where they will stay.
@@ -106,15 +112,27 @@ fn interrupt_table() -> InterruptDescriptorTable {
     }
     // These three must not trust the stack that they interrupt.
     // SAFETY: as above; the stack is one of the TSS's own.
-    let gate = unsafe { table.non_maskable_interrupt.set_handler_addr(stub(NMI_VECTOR)) };
+    let gate = unsafe {
+        table
+            .non_maskable_interrupt
+            .set_handler_addr(stub(NMI_VECTOR))
+    };
     // SAFETY: `Descriptors::new` has put a stack there.
     unsafe { gate.set_stack_index(NMI_STACK) };
     // SAFETY: as above.
-    let gate = unsafe { table.double_fault.set_handler_addr(stub(DOUBLE_FAULT_VECTOR)) };
+    let gate = unsafe {
+        table
+            .double_fault
+            .set_handler_addr(stub(DOUBLE_FAULT_VECTOR))
+    };
     // SAFETY: as above.
     unsafe { gate.set_stack_index(FAULT_STACK) };
     // SAFETY: as above.
-    let gate = unsafe { table.machine_check.set_handler_addr(stub(MACHINE_CHECK_VECTOR)) };
+    let gate = unsafe {
+        table
+            .machine_check
+            .set_handler_addr(stub(MACHINE_CHECK_VECTOR))
+    };
     // SAFETY: as above.
     unsafe { gate.set_stack_index(FAULT_STACK) };
     for vector in 32..=255_u8 {

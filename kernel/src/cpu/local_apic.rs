@@ -58,7 +58,10 @@ pub fn is_supported() -> bool {
 
 /// Enters x2APIC mode and brings the local APIC to a known state. [`is_supported`] must hold.
 pub fn enable() {
-    write(IA32_APIC_BASE, read(IA32_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+    write(
+        IA32_APIC_BASE,
+        read(IA32_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC,
+    );
     reset();
 }
 
@@ -119,7 +122,10 @@ pub fn measure_timer(wait: impl FnOnce()) -> u32 {
 }
 
 fn send(target: ApicId, command: u64) {
-    write(INTERRUPT_COMMAND, (u64::from(target.0) << 32) | LEVEL_ASSERT | command);
+    write(
+        INTERRUPT_COMMAND,
+        (u64::from(target.0) << 32) | LEVEL_ASSERT | command,
+    );
 }
 
 /// Wakes a core that waits in the housekeeping loop.

@@ -54,7 +54,9 @@ fn from_cpuid() -> Option<u64> {
     }
     let leaf = core::arch::x86_64::__cpuid(LEAF);
     let scaled = u64::from(leaf.ecx).checked_mul(leaf.ebx.into())?;
-    scaled.checked_div(leaf.eax.into()).filter(|hertz| *hertz > 0)
+    scaled
+        .checked_div(leaf.eax.into())
+        .filter(|hertz| *hertz > 0)
 }
 
 fn from_pit() -> Option<u64> {
@@ -79,7 +81,9 @@ fn from_pit() -> Option<u64> {
         port_b & PORT_B_OUTPUT != 0
     });
     let ticks = read_tsc().checked_sub(start)?;
-    let hertz = ticks.checked_mul(PIT_HERTZ)?.checked_div(PIT_TICKS.into())?;
+    let hertz = ticks
+        .checked_mul(PIT_HERTZ)?
+        .checked_div(PIT_TICKS.into())?;
     counted.then_some(hertz)
 }
 

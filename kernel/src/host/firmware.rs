@@ -50,20 +50,25 @@ pub fn read(rsdp: Option<u64>) -> Result<Firmware, FirmwareError> {
     let bytes = at(rsdp, RSDP_BYTES as u64).ok_or(FirmwareError::NoRsdp)?;
     let root = Root::parse(bytes).map_err(|why| FirmwareError::Bad("RSDP", why))?;
     let root_bytes = whole_table(root.address()).ok_or(FirmwareError::Missing("XSDT"))?;
-    let addresses = acpi::table_addresses(root, root_bytes)
-        .map_err(|why| FirmwareError::Bad("XSDT", why))?;
+    let addresses =
+        acpi::table_addresses(root, root_bytes).map_err(|why| FirmwareError::Bad("XSDT", why))?;
     let tables: Vec<&'static [u8]> = addresses.filter_map(whole_table).collect();
     let find = |signature: &[u8; 4]| tables.iter().find(|table| table.starts_with(signature));
     let madt = find(b"APIC").ok_or(FirmwareError::Missing("MADT"))?;
-    let processors =
-        acpi::processors(madt).map_err(|why| FirmwareError::Bad("MADT", why))?.collect();
+    let processors = acpi::processors(madt)
+        .map_err(|why| FirmwareError::Bad("MADT", why))?
+        .collect();
     let ecam = match find(b"MCFG") {
-        Some(mcfg) => {
-            acpi::ecam_regions(mcfg).map_err(|why| FirmwareError::Bad("MCFG", why))?.collect()
-        }
+        Some(mcfg) => acpi::ecam_regions(mcfg)
+            .map_err(|why| FirmwareError::Bad("MCFG", why))?
+            .collect(),
         None => Vec::new(),
     };
-    Ok(Firmware { processors, ecam, dmar: find(b"DMAR").map(|table| table.to_vec()) })
+    Ok(Firmware {
+        processors,
+        ecam,
+        dmar: find(b"DMAR").map(|table| table.to_vec()),
+    })
 }
 
 /// The table at `address`, as long as its header says.

@@ -9,16 +9,15 @@ use linked_list_allocator::Heap;
 use spin::Mutex;
 
 /// The heap's size in bytes; part of the resident size.
-const HEAP_BYTES: usize = 160 * 1024;
+const HEAP_BYTES: usize = 128 * 1024;
 
-#[repr(align(4096))]
-struct Arena([u8; HEAP_BYTES]);
-
-static mut ARENA: Arena = Arena([0; HEAP_BYTES]);
+static mut ARENA: [u8; HEAP_BYTES] = [0; HEAP_BYTES];
 
 #[global_allocator]
-static ALLOCATOR: BootHeap =
-    BootHeap { heap: Mutex::new(Heap::empty()), sealed: AtomicBool::new(false) };
+static ALLOCATOR: BootHeap = BootHeap {
+    heap: Mutex::new(Heap::empty()),
+    sealed: AtomicBool::new(false),
+};
 
 struct BootHeap {
     heap: Mutex<Heap>,

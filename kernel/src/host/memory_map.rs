@@ -25,7 +25,10 @@ impl MemoryMap {
             let end = HostPhysical::new(region.end).align_down(PageSize::Size4KiB);
             Range::new(start, end.checked_offset_from(start)?)
         });
-        Self { usable: usable.collect(), reserved: Vec::new() }
+        Self {
+            usable: usable.collect(),
+            reserved: Vec::new(),
+        }
     }
 
     /// Keeps `range` from being given to anybody else.
@@ -43,14 +46,20 @@ impl MemoryMap {
     ) -> Vec<Range<HostPhysical>> {
         let page_0 = Range::new(HostPhysical::new(0), PageSize::Size4KiB.bytes());
         let mut data = subtract(self.usable.clone(), page_0.into_iter().chain([image]));
-        data.extend(subtract(whole_pages(module).into_iter().collect(), self.usable.iter().copied()));
+        data.extend(subtract(
+            whole_pages(module).into_iter().collect(),
+            self.usable.iter().copied(),
+        ));
         data
     }
 
     /// Usable RAM above the first MiB without the reserved ranges.
     pub fn free(&self) -> Vec<Range<HostPhysical>> {
         let low = Range::new(HostPhysical::new(0), LOW_MEMORY_END);
-        subtract(self.usable.clone(), self.reserved.iter().copied().chain(low))
+        subtract(
+            self.usable.clone(),
+            self.reserved.iter().copied().chain(low),
+        )
     }
 
     /// The lowest free range of `bytes`, aligned to 2 MiB, below 4 GiB, that overlaps none of
@@ -60,11 +69,14 @@ impl MemoryMap {
         bytes: u64,
         owned: impl Iterator<Item = Range<HostPhysical>>,
     ) -> Option<Range<HostPhysical>> {
-        let candidates = subtract(self.free(), owned).into_iter().filter_map(|range| {
-            let start = range.start().align_up(PageSize::Size2MiB)?;
-            let candidate = Range::new(start, bytes)?;
-            (range.encloses(candidate) && candidate.end().as_u64() <= 1 << 32).then_some(candidate)
-        });
+        let candidates = subtract(self.free(), owned)
+            .into_iter()
+            .filter_map(|range| {
+                let start = range.start().align_up(PageSize::Size2MiB)?;
+                let candidate = Range::new(start, bytes)?;
+                (range.encloses(candidate) && candidate.end().as_u64() <= 1 << 32)
+                    .then_some(candidate)
+            });
         candidates.min()
     }
 }
@@ -82,7 +94,9 @@ fn subtract(
     holes: impl Iterator<Item = Range<HostPhysical>>,
 ) -> Vec<Range<HostPhysical>> {
     holes.fold(ranges, |left, hole| {
-        left.into_iter().flat_map(|range| without(range, hole)).collect()
+        left.into_iter()
+            .flat_map(|range| without(range, hole))
+            .collect()
     })
 }
 
@@ -94,8 +108,16 @@ fn without(
     let before = hole.start().min(range.end());
     let after = hole.end().max(range.start());
     let pieces = [
-        before.checked_offset_from(range.start()).map(|bytes| (range.start(), bytes)),
-        range.end().checked_offset_from(after).map(|bytes| (after, bytes)),
+        before
+            .checked_offset_from(range.start())
+            .map(|bytes| (range.start(), bytes)),
+        range
+            .end()
+            .checked_offset_from(after)
+            .map(|bytes| (after, bytes)),
     ];
-    pieces.into_iter().flatten().filter_map(|(start, bytes)| Range::new(start, bytes))
+    pieces
+        .into_iter()
+        .flatten()
+        .filter_map(|(start, bytes)| Range::new(start, bytes))
 }

@@ -46,11 +46,14 @@ fn span(start: HostPhysical, end: HostPhysical) -> Option<Range<HostPhysical>> {
 /// # Errors
 /// The pool has no frame left, or two regions contradict one another.
 pub fn initialise(ram: &[Range<HostPhysical>]) -> Result<(), MapError> {
-    let mut table = PageTable::<Host>::new(&mut CoherentTables, largest_page())
-        .ok_or(MapError::OutOfTables)?;
+    let mut table =
+        PageTable::<Host>::new(&mut CoherentTables, largest_page()).ok_or(MapError::OutOfTables)?;
     let data = Access::READ | Access::WRITE;
     let sections = [
-        (span(symbol!(text_start), symbol!(text_end)), Access::READ | Access::EXECUTE),
+        (
+            span(symbol!(text_start), symbol!(text_end)),
+            Access::READ | Access::EXECUTE,
+        ),
         (span(symbol!(text_end), symbol!(rodata_end)), Access::READ),
         (span(symbol!(rodata_end), symbol!(kernel_end)), data),
     ];
@@ -87,7 +90,11 @@ fn map(
 pub fn largest_page() -> PageSize {
     const GIGABYTE_PAGES: u32 = 1 << 26;
     let leaf = core::arch::x86_64::__cpuid(0x8000_0001);
-    if leaf.edx & GIGABYTE_PAGES != 0 { PageSize::Size1GiB } else { PageSize::Size2MiB }
+    if leaf.edx & GIGABYTE_PAGES != 0 {
+        PageSize::Size1GiB
+    } else {
+        PageSize::Size2MiB
+    }
 }
 
 /// Maps a device's registers, uncached.
@@ -99,9 +106,16 @@ pub fn map_device(range: Range<HostPhysical>) -> Result<(), MapError> {
     let mut guard = TABLE.lock();
     let table = guard.as_mut().ok_or(MapError::OutOfTables)?;
     if let Some(found) = table.translate(&CoherentTables, range.start()) {
-        return (found.kind == MemoryKind::Uncached).then_some(()).ok_or(MapError::AlreadyMapped);
+        return (found.kind == MemoryKind::Uncached)
+            .then_some(())
+            .ok_or(MapError::AlreadyMapped);
     }
-    map(table, range, Access::READ | Access::WRITE, MemoryKind::Uncached)
+    map(
+        table,
+        range,
+        Access::READ | Access::WRITE,
+        MemoryKind::Uncached,
+    )
 }
 
 /// Takes the page at `page` out of the address space.

@@ -78,7 +78,9 @@ impl Ram {
 
     /// Writes all of it back to memory.
     pub fn flush(&self) {
-        (0..self.range.bytes()).step_by(64).for_each(|offset| self.flush_line(offset));
+        (0..self.range.bytes())
+            .step_by(64)
+            .for_each(|offset| self.flush_line(offset));
     }
 
     /// Clears everything.
@@ -96,7 +98,11 @@ impl Ram {
         if end > self.range.bytes() {
             return Err(OutOfRange);
         }
-        self.range.start().as_u64().checked_add(offset).ok_or(OutOfRange)
+        self.range
+            .start()
+            .as_u64()
+            .checked_add(offset)
+            .ok_or(OutOfRange)
     }
 }
 
@@ -158,11 +164,6 @@ impl Registers {
     /// from Bulkhead's memory by the IOMMU, or set up by code that vouches for it.
     pub const unsafe fn new(range: Range<HostPhysical>) -> Self {
         Self { range }
-    }
-
-    /// The addresses that the window covers.
-    pub const fn range(self) -> Range<HostPhysical> {
-        self.range
     }
 
     register_access!(read_u8, write_u8, u8);

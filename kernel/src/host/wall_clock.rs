@@ -42,7 +42,11 @@ fn read_seconds() -> Option<u32> {
     let mode = read_register(STATUS_B);
     let number = |value: u8| -> u32 {
         let (tens, ones) = (u32::from(value >> 4), u32::from(value & 0xf));
-        if mode & BINARY != 0 { value.into() } else { tens.wrapping_mul(10).wrapping_add(ones) }
+        if mode & BINARY != 0 {
+            value.into()
+        } else {
+            tens.wrapping_mul(10).wrapping_add(ones)
+        }
     };
     let hour_register = read_register(4);
     let hour = number(hour_register & !AFTERNOON);
@@ -54,7 +58,9 @@ fn read_seconds() -> Option<u32> {
     let days = days_since_1970(year, number(read_register(8)), number(read_register(7)))?;
     let minutes = days.checked_mul(24)?.checked_add(hour)?.checked_mul(60)?;
     let minutes = minutes.checked_add(number(read_register(2)))?;
-    minutes.checked_mul(60)?.checked_add(number(read_register(0)))
+    minutes
+        .checked_mul(60)?
+        .checked_add(number(read_register(0)))
 }
 
 /// Days from 1 January 1970 to a day from 2000 on, in the Gregorian calendar.
@@ -64,8 +70,13 @@ fn days_since_1970(year: u32, month: u32, day: u32) -> Option<u32> {
     let leap_years = |year: u32| (year / 4).checked_sub(year / 100)?.checked_add(year / 400);
     let past = year.checked_sub(1)?;
     let leap_days = leap_years(past)?.checked_sub(leap_years(1969)?)?;
-    let leap_this_year = year.is_multiple_of(4) && (year % 100 != 0 || year.is_multiple_of(400));
+    let leap_this_year =
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let extra = u32::from(leap_this_year && month > 2);
     let whole_years = year.checked_sub(1970)?.checked_mul(365)?;
-    whole_years.checked_add(leap_days)?.checked_add(before)?.checked_add(extra)?.checked_add(day.checked_sub(1)?)
+    whole_years
+        .checked_add(leap_days)?
+        .checked_add(before)?
+        .checked_add(extra)?
+        .checked_add(day.checked_sub(1)?)
 }

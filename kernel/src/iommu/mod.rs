@@ -4,10 +4,9 @@ pub mod vtd;
 
 use core::fmt;
 
+use self::vtd::Vtd;
 use addr::{GuestPhysical, HostPhysical, Range, RequesterId};
 use page_table::MapError;
-use self::vtd::Vtd;
-
 
 /// The machine's IOMMUs, if it has any. Without, no function is ever assigned.
 pub struct Iommu(Option<Vtd>);
@@ -41,9 +40,7 @@ impl fmt::Display for IommuError {
             Self::Missing(what) => write!(formatter, "the IOMMU has no {what}"),
             Self::Timeout(what) => write!(formatter, "the IOMMU did not answer: {what}"),
             Self::OutOfFrames => formatter.write_str("no memory is left for the IOMMU's tables"),
-            Self::OutOfInterrupts => {
-                formatter.write_str("no interrupt-remapping entry is left")
-            }
+            Self::OutOfInterrupts => formatter.write_str("no interrupt-remapping entry is left"),
             Self::ReservedMemory(address) => write!(
                 formatter,
                 "the firmware keeps memory of its own reachable for {address} (RMRR)"
@@ -67,7 +64,11 @@ impl InterruptBlock {
     }
 
     fn index(&self, vector: u16) -> Option<u16> {
-        if vector < self.count { self.first.checked_add(vector) } else { None }
+        if vector < self.count {
+            self.first.checked_add(vector)
+        } else {
+            None
+        }
     }
 
     fn indices(&self) -> impl Iterator<Item = u16> + use<> {
@@ -149,7 +150,9 @@ impl Iommu {
     /// The IOMMU does not answer.
     pub fn clear_interrupts(&self, block: &InterruptBlock) -> Result<(), IommuError> {
         let Some(vtd) = &self.0 else { return Ok(()) };
-        block.indices().try_for_each(|index| vtd.clear_interrupt(index))
+        block
+            .indices()
+            .try_for_each(|index| vtd.clear_interrupt(index))
     }
 
     /// Hands every fault that the units have recorded to `report`.
@@ -170,10 +173,13 @@ impl Domain {
         index: usize,
         memory: impl Iterator<Item = (Range<GuestPhysical>, Range<HostPhysical>)>,
     ) -> Result<Self, IommuError> {
-        let Some(vtd) = &iommu.0 else { return Ok(Self(None)) };
+        let Some(vtd) = &iommu.0 else {
+            return Ok(Self(None));
+        };
         let number = u16::try_from(index).map_err(|_| IommuError::OutOfFrames)?;
         let number = number.saturating_add(vtd::FIRST_PARTITION_DOMAIN);
-        vtd.new_domain(number, memory).map(|domain| Self(Some(domain)))
+        vtd.new_domain(number, memory)
+            .map(|domain| Self(Some(domain)))
     }
 
     /// Lets the partition's functions reach its memory.
@@ -185,7 +191,11 @@ impl Domain {
         iommu: &Iommu,
         functions: impl Iterator<Item = RequesterId>,
     ) -> Result<(), IommuError> {
-        let (Some(vtd), Some(domain)) = (&iommu.0, &self.0) else { return Ok(()) };
-        functions.into_iter().try_for_each(|address| vtd.attach(address, domain))
+        let (Some(vtd), Some(domain)) = (&iommu.0, &self.0) else {
+            return Ok(());
+        };
+        functions
+            .into_iter()
+            .try_for_each(|address| vtd.attach(address, domain))
     }
 }

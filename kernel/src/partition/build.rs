@@ -119,7 +119,13 @@ impl<'a> Resources<'a> {
     /// Nothing provisioned yet.
     pub fn new(bundle: Bundle<'static>, iommu: &'static Iommu, inventory: &'a Inventory) -> Self {
         let provision = Provision::default();
-        Self { bundle, iommu, inventory, provision, processor: Processor::detect(cpuid) }
+        Self {
+            bundle,
+            iommu,
+            inventory,
+            provision,
+            processor: Processor::detect(cpuid),
+        }
     }
 
     /// Switches on the virtual functions of all partitions that `fit`.
@@ -147,7 +153,13 @@ pub fn build<B: Backend>(
         .ok_or(OutOfFrames)?;
     let ram = Access::READ | Access::WRITE | Access::EXECUTE;
     for (guest, host) in memory.pieces() {
-        table.map(&mut CoherentTables, guest.start(), host, ram, MemoryKind::WriteBack)?;
+        table.map(
+            &mut CoherentTables,
+            guest.start(),
+            host,
+            ram,
+            MemoryKind::WriteBack,
+        )?;
     }
     let domain = Domain::new(resources.iommu, index, memory.pieces())?;
     let functions = devices::assign(source, resources, &mut table, &memory)?;
@@ -156,13 +168,19 @@ pub fn build<B: Backend>(
     let entry = load(source, resources, &memory, &map, &windows)?;
     let space = address_space(index);
     let shared: &'static B::Shared = Box::leak(Box::new(B::share(table.root(), space)?));
-    let partition = assemble(index, source, resources, (memory, functions, &seats));
+    let partition = assemble(source, resources, (memory, functions, &seats));
     domain.attach(resources.iommu, partition.requesters())?;
     let exits: &'static _ = Box::leak(Box::new(|reason| partition.exits(reason)));
     for (number, start) in seats.iter().enumerate() {
         let backend = Mutex::new(B::new(shared)?);
         let image = (number == 0).then_some(Start::Image(entry));
-        start.purpose.occupy(Occupant { partition, index: number, image, exits, backend });
+        start.purpose.occupy(Occupant {
+            partition,
+            index: number,
+            image,
+            exits,
+            backend,
+        });
     }
     Ok(partition)
 }
@@ -192,7 +210,12 @@ fn load(
     let mut memory = memory;
     let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES);
     let ecam = ecam.ok_or(BuildError::OutOfFrames)?;
-    let description = Description { cores: &source.cores, map, windows, ecam };
+    let description = Description {
+        cores: &source.cores,
+        map,
+        windows,
+        ecam,
+    };
     acpi::tables(&description)?.write(&mut memory)?;
     let bytes = |index| resources.bundle.entry(index).unwrap_or_default();
     let image = Image {
@@ -206,11 +229,13 @@ fn load(
     })
 }
 
-type Parts<'a, B> =
-    (GuestRam, Vec<devices::Function>, &'a [&'static bring_up::Start<Seat<B>>]);
+type Parts<'a, B> = (
+    GuestRam,
+    Vec<devices::Function>,
+    &'a [&'static bring_up::Start<Seat<B>>],
+);
 
 fn assemble<B: Backend>(
-    index: usize,
     source: &plan::Partition,
     resources: &Resources<'_>,
     (memory, functions, seats): Parts<'_, B>,
@@ -218,7 +243,6 @@ fn assemble<B: Backend>(
     let cores: Box<[&'static Core]> = seats.iter().map(|start| start.core).collect();
     Box::leak(Box::new(Partition {
         name: String::from(source.name.as_str()),
-        index,
         core_ids: cores.iter().map(|core| core.id).collect(),
         counters: cores.iter().map(|_| Default::default()).collect(),
         cores,

@@ -10,7 +10,12 @@ use crate::host::wall_clock as host;
 /// their clocks agree.
 pub fn system_time(partition: &Partition) -> [u8; TIME_INFO_BYTES] {
     let tsc_timestamp = partition.tsc_origin;
-    TimeInfo { tsc_timestamp, system_time: 0, tsc_hz: time::tsc_hertz() }.bytes()
+    TimeInfo {
+        tsc_timestamp,
+        system_time: 0,
+        tsc_hz: time::tsc_hertz(),
+    }
+    .bytes()
 }
 
 /// What the guest's wall clock page holds: the time at which its clock showed 0.

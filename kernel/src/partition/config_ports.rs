@@ -19,7 +19,9 @@ pub fn read(partition: &Partition, port: u16, bytes: u8) -> Option<u32> {
         (DATA..=DATA_LAST, _) => Some(match target(address, port, bytes) {
             Some((slot, offset)) => {
                 let function = partition.functions.get(slot);
-                function.map_or(u32::MAX, |function| function.lock().read_config(offset, bytes))
+                function.map_or(u32::MAX, |function| {
+                    function.lock().read_config(offset, bytes)
+                })
             }
             None => u32::MAX,
         }),

@@ -22,7 +22,12 @@ impl Ring {
     pub fn new() -> Self {
         let bytes = (0..RING_BYTES).map(|_| AtomicU8::new(0)).collect();
         let zero = || AtomicU32::new(0);
-        Self { bytes, written: zero(), read: zero(), dropped: AtomicU64::new(0) }
+        Self {
+            bytes,
+            written: zero(),
+            read: zero(),
+            dropped: AtomicU64::new(0),
+        }
     }
 
     /// Adds a byte, or counts it as dropped; whether somebody should come and read.
@@ -35,7 +40,8 @@ impl Ring {
             return false;
         };
         slot.store(byte, Ordering::Relaxed);
-        self.written.store(written.wrapping_add(1), Ordering::Release);
+        self.written
+            .store(written.wrapping_add(1), Ordering::Release);
         byte == b'\n'
     }
 

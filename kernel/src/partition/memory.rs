@@ -51,12 +51,16 @@ impl GuestRam {
 
     /// The pieces: where the guest sees them, and what they are.
     pub fn pieces(&self) -> impl Iterator<Item = (Range<GuestPhysical>, Range<HostPhysical>)> {
-        self.pieces.iter().map(|piece| (piece.guest, piece.ram.range()))
+        self.pieces
+            .iter()
+            .map(|piece| (piece.guest, piece.ram.range()))
     }
 
     /// The bytes of all pieces.
     pub fn bytes(&self) -> u64 {
-        self.pieces.iter().fold(0, |sum, piece| sum.saturating_add(piece.guest.bytes()))
+        self.pieces
+            .iter()
+            .fold(0, |sum, piece| sum.saturating_add(piece.guest.bytes()))
     }
 
     /// Whether any guest RAM lies in `range`.
@@ -84,7 +88,10 @@ impl GuestRam {
     }
 
     fn find(&self, address: GuestPhysical) -> Option<(&Piece, u64)> {
-        let piece = self.pieces.iter().find(|piece| piece.guest.contains(address))?;
+        let piece = self
+            .pieces
+            .iter()
+            .find(|piece| piece.guest.contains(address))?;
         Some((piece, address.checked_offset_from(piece.guest.start())?))
     }
 }
@@ -94,14 +101,24 @@ impl GuestRam {
 fn place(
     range: Range<HostPhysical>,
     guest: GuestPhysical,
-) -> (Range<HostPhysical>, GuestPhysical, Option<Range<HostPhysical>>) {
-    let below_gap = LOW_RAM_LIMIT.checked_offset_from(guest).filter(|room| *room > 0);
+) -> (
+    Range<HostPhysical>,
+    GuestPhysical,
+    Option<Range<HostPhysical>>,
+) {
+    let below_gap = LOW_RAM_LIMIT
+        .checked_offset_from(guest)
+        .filter(|room| *room > 0);
     let room = below_gap.unwrap_or(u64::MAX).min(range.bytes());
     let piece = Range::new(range.start(), room).unwrap_or(range);
     let rest = range.end().checked_offset_from(piece.end());
     let rest = rest.and_then(|bytes| Range::new(piece.end(), bytes));
     let next = guest.checked_add(piece.bytes()).unwrap_or(guest);
-    let next = if next == LOW_RAM_LIMIT { HIGH_RAM } else { next };
+    let next = if next == LOW_RAM_LIMIT {
+        HIGH_RAM
+    } else {
+        next
+    };
     (piece, next, rest)
 }
 
@@ -116,7 +133,10 @@ impl GuestMemory for &GuestRam {
 /// # Errors
 /// A byte of it is not the partition's RAM.
 pub fn write(memory: &GuestRam, at: GuestPhysical, bytes: &[u8]) -> Result<(), OutOfRange> {
-    let error = OutOfRange { at, bytes: bytes.len() as u64 };
+    let error = OutOfRange {
+        at,
+        bytes: bytes.len() as u64,
+    };
     let mut at = at;
     let mut rest = bytes;
     while !rest.is_empty() {

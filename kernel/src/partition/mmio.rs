@@ -15,14 +15,14 @@ use crate::vcpu::seat::Occupant;
 use crate::vcpu::{Backend, CodeState, Exception, MemoryFault, instruction};
 
 /// Answers an access. What cannot be decoded gets `#GP`.
-pub fn access<B: Backend>(
-    occupant: &Occupant<B>,
-    backend: &mut B,
-    fault: MemoryFault,
-) -> Next {
+pub fn access<B: Backend>(occupant: &Occupant<B>, backend: &mut B, fault: MemoryFault) -> Next {
     let partition = occupant.partition;
     let state = backend.code_state();
-    let decoded = if fault.during_walk { None } else { decode(partition, &state) };
+    let decoded = if fault.during_walk {
+        None
+    } else {
+        decode(partition, &state)
+    };
     let Some(decoded) = decoded else {
         partition.deny();
         backend.inject(Exception::GeneralProtection);
@@ -39,7 +39,11 @@ pub fn access<B: Backend>(
             let reason = write(partition, fault.address, bytes, value);
             occupant.count_instead(ExitReason::NestedPageFault, reason);
         }
-        Operation::Load { register, bytes, extension } => {
+        Operation::Load {
+            register,
+            bytes,
+            extension,
+        } => {
             let value = extension.extend(read(partition, fault.address, bytes), bytes);
             let registers = backend.registers();
             let full = registers.read(register.number);
@@ -82,7 +86,9 @@ fn write(partition: &Partition, at: GuestPhysical, bytes: u8, value: u64) -> Exi
 }
 
 fn read(partition: &Partition, at: GuestPhysical, bytes: u8) -> u64 {
-    let answered = with_msix(partition, at, |function, offset| function.read_msix(offset, bytes));
+    let answered = with_msix(partition, at, |function, offset| {
+        function.read_msix(offset, bytes)
+    });
     answered.unwrap_or_else(|| {
         partition.deny();
         u64::MAX
@@ -94,7 +100,9 @@ fn read(partition: &Partition, at: GuestPhysical, bytes: u8) -> u64 {
 pub fn write_config(partition: &Partition, index: usize, offset: u16, bytes: u8, value: u64) {
     match partition.functions.get(index) {
         Some(function) => {
-            let effect = function.lock().write_config(partition, offset, bytes, value as u32);
+            let effect = function
+                .lock()
+                .write_config(partition, offset, bytes, value as u32);
             count(partition, effect);
         }
         None => partition.deny(),
@@ -110,7 +118,9 @@ fn count(partition: &Partition, effect: Effect) {
 /// The slot and register that an address of the ECAM window names. Slot 0 is device 1.
 fn config_space(at: GuestPhysical) -> Option<(usize, u16)> {
     let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES)?;
-    let distance = at.checked_offset_from(ecam.start()).filter(|_| ecam.contains(at))?;
+    let distance = at
+        .checked_offset_from(ecam.start())
+        .filter(|_| ecam.contains(at))?;
     let register = u16::try_from(distance & 0xfff).ok()?;
     Some((slot(u8::try_from(distance >> 12).ok()?), register))
 }
@@ -119,7 +129,11 @@ fn config_space(at: GuestPhysical) -> Option<(usize, u16)> {
 /// numbers above 0 and for device 0.
 pub fn slot(device_function: u8) -> usize {
     let (device, function) = (usize::from(device_function >> 3), device_function & 7);
-    if function == 0 { device.wrapping_sub(1) } else { usize::MAX }
+    if function == 0 {
+        device.wrapping_sub(1)
+    } else {
+        usize::MAX
+    }
 }
 
 /// Does something with the function one of whose trapped pages holds `at`.

@@ -37,8 +37,6 @@ pub use stop::StopCause;
 pub struct Partition {
     /// Its name in the plan.
     pub name: String,
-    /// Its number in the plan, counted from 0.
-    pub index: usize,
     /// Its cores, the boot core first.
     pub cores: Box<[&'static Core]>,
     /// Its cores' x2APIC IDs, in the same order.
@@ -103,7 +101,9 @@ impl Partition {
 
     /// The requester IDs of its functions.
     pub fn requesters(&self) -> impl Iterator<Item = RequesterId> + '_ {
-        self.functions.iter().map(|function| function.lock().address)
+        self.functions
+            .iter()
+            .map(|function| function.lock().address)
     }
 
     /// Whether the function with this requester ID is the partition's.
@@ -131,6 +131,8 @@ impl Partition {
 
     /// The partition's exits for `reason`, all cores together.
     pub fn exits(&self, reason: ExitReason) -> u64 {
-        self.counters.iter().fold(0, |sum, core| sum.saturating_add(core.read(reason)))
+        self.counters
+            .iter()
+            .fold(0, |sum, core| sum.saturating_add(core.read(reason)))
     }
 }

@@ -43,9 +43,11 @@ fn merge(rax: &mut u64, value: u32, bytes: u8) {
 
 fn read(partition: &Partition, port: u16, bytes: u8) -> u32 {
     match (port, bytes) {
-        (uart::PORT..=UART_LAST, 1) => {
-            partition.uart.lock().read(port.wrapping_sub(uart::PORT)).into()
-        }
+        (uart::PORT..=UART_LAST, 1) => partition
+            .uart
+            .lock()
+            .read(port.wrapping_sub(uart::PORT))
+            .into(),
         _ => other_read(partition, port, bytes).unwrap_or_else(|| {
             partition.deny();
             u32::MAX
@@ -54,7 +56,11 @@ fn read(partition: &Partition, port: u16, bytes: u8) -> u32 {
 }
 
 fn other_read(partition: &Partition, port: u16, bytes: u8) -> Option<u32> {
-    let power = if bytes == 1 { power::read(port).map(u32::from) } else { None };
+    let power = if bytes == 1 {
+        power::read(port).map(u32::from)
+    } else {
+        None
+    };
     power.or_else(|| config_ports::read(partition, port, bytes))
 }
 

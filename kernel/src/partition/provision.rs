@@ -30,8 +30,9 @@ impl Provision {
     pub fn of(plan: &Plan, fit: &Fit, inventory: &Inventory, iommu: &Iommu) -> Self {
         let partitions = plan.partitions.iter().enumerate();
         let fitting = partitions.filter(|(index, _)| fit.may_start(*index));
-        let functions: Vec<Function> =
-            fitting.flat_map(|(_, partition)| partition.functions.iter().copied()).collect();
+        let functions: Vec<Function> = fitting
+            .flat_map(|(_, partition)| partition.functions.iter().copied())
+            .collect();
         let mut physical: Vec<RequesterId> = functions
             .iter()
             .filter(|function| matches!(function, Function::Virtual { .. }))
@@ -52,15 +53,19 @@ impl Provision {
 
     /// The physical function at `address`, if its virtual functions are on.
     pub fn physical(&self, address: RequesterId) -> Option<&PhysicalFunction> {
-        self.ready.iter().find(|function| function.address == address)
+        self.ready
+            .iter()
+            .find(|function| function.address == address)
     }
 }
 
 fn wanted(functions: &[Function], address: RequesterId) -> Vec<Wanted> {
     let of_this = functions.iter().filter_map(|function| match function {
-        Function::Virtual { physical, number, namespace } if *physical == address => {
-            Some((*number, *namespace))
-        }
+        Function::Virtual {
+            physical,
+            number,
+            namespace,
+        } if *physical == address => Some((*number, *namespace)),
         _ => None,
     });
     of_this.collect()
@@ -74,8 +79,9 @@ fn switch_on(
 ) -> Result<PhysicalFunction, alloc::boxed::Box<dyn core::fmt::Display>> {
     let highest = wanted.iter().map(|(number, _)| *number).max().unwrap_or(0);
     let function = PhysicalFunction::prepare(inventory, address, highest).map_err(display)?;
-    let is_nvme =
-        inventory.header(address).is_some_and(|header| header.class == Class::NVM_EXPRESS);
+    let is_nvme = inventory
+        .header(address)
+        .is_some_and(|header| header.class == Class::NVM_EXPRESS);
     if !is_nvme {
         function.enable(inventory).map_err(display)?;
         return Ok(function);

@@ -34,7 +34,10 @@ impl fmt::Display for StopCause {
             Self::UnknownExit(code) => write!(formatter, "unknown exit {code:#x}"),
             Self::DeliveryFault => formatter.write_str("memory fault during an event's delivery"),
             Self::ExecutesNothing(address) => {
-                write!(formatter, "executes memory that it does not have, at {address:#x}")
+                write!(
+                    formatter,
+                    "executes memory that it does not have, at {address:#x}"
+                )
             }
         }
     }
@@ -53,7 +56,10 @@ pub struct Life {
 impl Life {
     /// A partition that has not been started.
     pub const fn new() -> Self {
-        Self { state: AtomicU32::new(0), cause: Mutex::new(None) }
+        Self {
+            state: AtomicU32::new(0),
+            cause: Mutex::new(None),
+        }
     }
 
     /// The partition may run from now on.
@@ -64,7 +70,9 @@ impl Life {
     /// Counts a core in; false, and not counted, if the partition does not run.
     pub fn enter(&self) -> bool {
         let count = |state: u32| (state & RUNNING != 0).then(|| state.wrapping_add(1));
-        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, count).is_ok()
+        self.state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, count)
+            .is_ok()
     }
 
     /// Counts a core out; whether it was the last one of a partition that stops.
@@ -86,6 +94,10 @@ impl Life {
     /// The cause, once, when no core is in the guest any more.
     pub fn take_stop(&self) -> Option<StopCause> {
         let all_left = self.state.load(Ordering::Acquire) == 0;
-        if all_left { self.cause.lock().take() } else { None }
+        if all_left {
+            self.cause.lock().take()
+        } else {
+            None
+        }
     }
 }

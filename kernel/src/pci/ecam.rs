@@ -31,17 +31,27 @@ impl Ecam {
         // SAFETY: the firmware says that this is configuration space, and it is mapped,
         // uncached. A function's DMA is behind the IOMMU before it is ever switched on.
         let registers = unsafe { Registers::new(range) };
-        Some(Self { registers, first_bus: region.first_bus, last_bus: region.last_bus })
+        Some(Self {
+            registers,
+            first_bus: region.first_bus,
+            last_bus: region.last_bus,
+        })
     }
 
     /// The configuration space of the function at `address`.
     pub fn function(&self, address: RequesterId) -> EcamFunction {
-        let bus = address.bus().checked_sub(self.first_bus).filter(|_| self.shows(address));
+        let bus = address
+            .bus()
+            .checked_sub(self.first_bus)
+            .filter(|_| self.shows(address));
         let bus_offset = bus.map(|bus| u64::from(bus).wrapping_mul(BUS_BYTES));
         let function = u64::from(address.device_function()).wrapping_mul(FUNCTION_BYTES);
         // An offset outside the window reads as an absent function.
         let offset = bus_offset.map_or(u64::MAX, |bus| bus.wrapping_add(function));
-        EcamFunction { registers: self.registers, offset }
+        EcamFunction {
+            registers: self.registers,
+            offset,
+        }
     }
 
     /// The buses that the window shows.
@@ -64,7 +74,10 @@ pub struct EcamFunction {
 impl EcamFunction {
     fn at(&self, register: u16) -> u64 {
         let inside = u64::from(register) < FUNCTION_BYTES;
-        inside.then(|| self.offset.checked_add(register.into())).flatten().unwrap_or(u64::MAX)
+        inside
+            .then(|| self.offset.checked_add(register.into()))
+            .flatten()
+            .unwrap_or(u64::MAX)
     }
 }
 

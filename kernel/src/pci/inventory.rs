@@ -40,25 +40,35 @@ impl Inventory {
 
     /// The header of the function at `address`.
     pub fn header(&self, address: RequesterId) -> Option<&Header> {
-        self.functions.iter().find(|(found, _)| *found == address).map(|(_, header)| header)
+        self.functions
+            .iter()
+            .find(|(found, _)| *found == address)
+            .map(|(_, header)| header)
     }
 
     /// What of it may be given to partitions: everything but bridges.
     pub fn assignable(&self) -> Vec<MachineFunction> {
-        let endpoints =
-            self.functions.iter().filter(|(_, header)| header.header_type == HeaderType::ENDPOINT);
+        let endpoints = self
+            .functions
+            .iter()
+            .filter(|(_, header)| header.header_type == HeaderType::ENDPOINT);
         let describe = |(address, _): &(RequesterId, Header)| {
             let config = self.config(*address)?;
             let virtual_functions = single_root_io::read(&config).map_or(0, |cap| cap.total_vfs);
-            Some(MachineFunction { address: *address, virtual_functions })
+            Some(MachineFunction {
+                address: *address,
+                virtual_functions,
+            })
         };
         endpoints.filter_map(describe).collect()
     }
 
     /// The bridge whose secondary bus is `bus`.
     pub fn bridge_above(&self, bus: u8) -> Option<(RequesterId, EcamFunction)> {
-        let mut bridges =
-            self.functions.iter().filter(|(_, header)| header.header_type == HeaderType::BRIDGE);
+        let mut bridges = self
+            .functions
+            .iter()
+            .filter(|(_, header)| header.header_type == HeaderType::BRIDGE);
         bridges.find_map(|(address, _)| {
             let config = self.config(*address)?;
             (bridge::buses(&config).secondary == bus).then_some((*address, config))
@@ -77,6 +87,10 @@ fn of_device(
         Some((address, header::read(&ecam.function(address))?))
     };
     let first = read(0);
-    let others = if first.is_some_and(|(_, header)| header.multi_function) { 1..8 } else { 1..1 };
+    let others = if first.is_some_and(|(_, header)| header.multi_function) {
+        1..8
+    } else {
+        1..1
+    };
     first.into_iter().chain(others.filter_map(read))
 }

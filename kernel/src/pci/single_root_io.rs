@@ -40,11 +40,18 @@ impl fmt::Display for EnableError {
         match self {
             Self::NotCapable => formatter.write_str("it has no SR-IOV capability"),
             Self::NoBridge => formatter.write_str("it is on a root bus, without a bridge above"),
-            Self::NoWindow => formatter.write_str("the bridge above has no memory window below 4 GiB"),
-            Self::WindowFull(bytes) => {
-                write!(formatter, "the bridge's window has no room for VF BARs of {bytes:#x} bytes")
+            Self::NoWindow => {
+                formatter.write_str("the bridge above has no memory window below 4 GiB")
             }
-            Self::Bus(address) => write!(formatter, "the bridge above does not lead to VF {address}"),
+            Self::WindowFull(bytes) => {
+                write!(
+                    formatter,
+                    "the bridge's window has no room for VF BARs of {bytes:#x} bytes"
+                )
+            }
+            Self::Bus(address) => {
+                write!(formatter, "the bridge above does not lead to VF {address}")
+            }
             Self::Refused(why) => write!(formatter, "the SR-IOV capability refused: {why:?}"),
             Self::Absent(address) => write!(formatter, "VF {address} did not appear"),
         }
@@ -76,20 +83,30 @@ impl PhysicalFunction {
     ) -> Result<Self, EnableError> {
         let config = inventory.config(address).ok_or(EnableError::NotCapable)?;
         let capability = single_root_io::read(&config).ok_or(EnableError::NotCapable)?;
-        let (_, above) = inventory.bridge_above(address.bus()).ok_or(EnableError::NoBridge)?;
+        let (_, above) = inventory
+            .bridge_above(address.bus())
+            .ok_or(EnableError::NoBridge)?;
         if capability.read_enabled(&config) {
             // Firmware or an earlier owner left them on.
             capability.disable(&config);
         }
         let forwards = express::read(&above).is_some_and(|port| port.enable_ari_forwarding(&above));
         if forwards {
-            capability.set_ari_hierarchy(&config).map_err(EnableError::Refused)?;
+            capability
+                .set_ari_hierarchy(&config)
+                .map_err(EnableError::Refused)?;
         }
-        capability.set_system_page_size_4_kib(&config).map_err(EnableError::Refused)?;
-        capability.set_number_of_vfs(&config, number).map_err(EnableError::Refused)?;
+        capability
+            .set_system_page_size_4_kib(&config)
+            .map_err(EnableError::Refused)?;
+        capability
+            .set_number_of_vfs(&config, number)
+            .map_err(EnableError::Refused)?;
         // Offset and stride may depend on what was just set.
         let capability = single_root_io::read(&config).ok_or(EnableError::NotCapable)?;
-        let last = capability.virtual_function(address, number).ok_or(EnableError::NotCapable)?;
+        let last = capability
+            .virtual_function(address, number)
+            .ok_or(EnableError::NotCapable)?;
         if last.bus() > bridge::buses(&above).subordinate {
             return Err(EnableError::Bus(last));
         }
@@ -103,7 +120,13 @@ impl PhysicalFunction {
             bar.address = place.start().as_u64();
             capability.set_bar_address(&config, bar, bar.address);
         }
-        Ok(Self { address, config, capability, bars, number })
+        Ok(Self {
+            address,
+            config,
+            capability,
+            bars,
+            number,
+        })
     }
 
     /// Switches the virtual functions on and waits until the last one answers.
@@ -112,11 +135,15 @@ impl PhysicalFunction {
     /// It does not answer in time.
     pub fn enable(&self, inventory: &Inventory) -> Result<(), EnableError> {
         self.capability.enable(&self.config);
-        let last = self.virtual_function(self.number).ok_or(EnableError::NotCapable)?;
+        let last = self
+            .virtual_function(self.number)
+            .ok_or(EnableError::NotCapable)?;
         let config = inventory.config(last).ok_or(EnableError::NotCapable)?;
         // A VF's vendor ID reads all ones by definition; its command register does not.
         let there = || config.read16(header::COMMAND) != u16::MAX;
-        time::wait_for(READY_MILLISECONDS, there).then_some(()).ok_or(EnableError::Absent(last))
+        time::wait_for(READY_MILLISECONDS, there)
+            .then_some(())
+            .ok_or(EnableError::Absent(last))
     }
 
     /// The requester ID of virtual function `number`, counted from 1.
@@ -144,11 +171,17 @@ fn allocator(
     let window = bridge::memory_window(above).ok_or(EnableError::NoWindow)?;
     let mut allocator = Allocator::new(window);
     for address in inventory.functions().filter(|address| address.bus() == bus) {
-        let Some(config) = inventory.config(address) else { continue };
+        let Some(config) = inventory.config(address) else {
+            continue;
+        };
         for used in bar::size_bars(&config).iter().flatten() {
-            let Some(range) = Range::new(HostPhysical::new(used.address), used.size) else { continue };
+            let Some(range) = Range::new(HostPhysical::new(used.address), used.size) else {
+                continue;
+            };
             if window.overlaps(range) {
-                allocator.reserve(range).map_err(|_| EnableError::WindowFull(used.size))?;
+                allocator
+                    .reserve(range)
+                    .map_err(|_| EnableError::WindowFull(used.size))?;
             }
         }
     }

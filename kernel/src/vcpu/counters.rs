@@ -28,6 +28,8 @@ impl Counters {
 
     /// How many exits there were for `reason`.
     pub fn read(&self, reason: ExitReason) -> u64 {
-        self.0.get(reason.index()).map_or(0, |counter| counter.load(Ordering::Relaxed))
+        self.0
+            .get(reason.index())
+            .map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 }

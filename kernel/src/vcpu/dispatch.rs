@@ -56,11 +56,7 @@ fn invalidate_caches<B: Backend>(backend: &mut B) {
     backend.advance(TWO_BYTES);
 }
 
-fn memory_access<B: Backend>(
-    occupant: &Occupant<B>,
-    backend: &mut B,
-    fault: MemoryFault,
-) -> Next {
+fn memory_access<B: Backend>(occupant: &Occupant<B>, backend: &mut B, fault: MemoryFault) -> Next {
     if fault.fetch {
         return Next::Stop(StopCause::ExecutesNothing(fault.address.as_u64()));
     }
@@ -168,7 +164,11 @@ fn send_interrupt<B: Backend>(occupant: &Occupant<B>, value: u64) -> bool {
 
 fn deliver<B: Backend>(occupant: &Occupant<B>, interrupt: Interrupt) {
     let cores = &occupant.partition.cores;
-    for core in interrupt.targets.iter().filter_map(|index| cores.get(index)) {
+    for core in interrupt
+        .targets
+        .iter()
+        .filter_map(|index| cores.get(index))
+    {
         match interrupt.kind {
             Kind::Fixed { .. } => local_apic::send_checked(icr::unicast(interrupt.kind, core.id)),
             Kind::Nmi => core.ask(Request::NMI),

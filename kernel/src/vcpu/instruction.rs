@@ -13,7 +13,12 @@ use crate::partition::memory::GuestRam;
 /// CPUID as this core answers it.
 pub fn cpuid(leaf: u32, subleaf: u32) -> Answer {
     let result = __cpuid_count(leaf, subleaf);
-    Answer { eax: result.eax, ebx: result.ebx, ecx: result.ecx, edx: result.edx }
+    Answer {
+        eax: result.eax,
+        ebx: result.ebx,
+        ecx: result.ecx,
+        edx: result.edx,
+    }
 }
 
 /// WBINVD.
@@ -25,9 +30,24 @@ pub fn write_back_caches() {
 /// The bytes of the guest's next instruction: how many could be read, and those.
 pub fn fetch(memory: &GuestRam, state: &CodeState) -> ([u8; MAXIMUM_LENGTH], usize) {
     let mut bytes = [0; MAXIMUM_LENGTH];
-    let CodeState { cr0, cr3, cr4, efer, .. } = *state;
-    let paging = Paging::from_registers(&ControlRegisters { cr0, cr3, cr4, efer });
-    let start = if state.code_long { state.rip } else { state.code_base.wrapping_add(state.rip) };
+    let CodeState {
+        cr0,
+        cr3,
+        cr4,
+        efer,
+        ..
+    } = *state;
+    let paging = Paging::from_registers(&ControlRegisters {
+        cr0,
+        cr3,
+        cr4,
+        efer,
+    });
+    let start = if state.code_long {
+        state.rip
+    } else {
+        state.code_base.wrapping_add(state.rip)
+    };
     let mut page: Option<(u64, GuestPhysical)> = None;
     let mut count = 0_usize;
     for (distance, byte) in (0_u64..).zip(&mut bytes) {
@@ -38,7 +58,9 @@ pub fn fetch(memory: &GuestRam, state: &CodeState) -> ([u8; MAXIMUM_LENGTH], usi
             page = walked.map(|physical| (base, physical));
         }
         let physical = page.and_then(|(_, physical)| physical.checked_add(address & 0xfff));
-        let Some(value) = physical.and_then(|at| memory.read_u8(at)) else { break };
+        let Some(value) = physical.and_then(|at| memory.read_u8(at)) else {
+            break;
+        };
         *byte = value;
         count = count.wrapping_add(1);
     }

@@ -45,24 +45,61 @@ pub struct Registers {
 impl Registers {
     /// The register that instructions encode as `number`, 0 to 15; 0 for any other.
     pub fn read(&self, number: u8) -> u64 {
-        self.all().get(usize::from(number)).map_or(0, |register| **register)
+        self.all()
+            .get(usize::from(number))
+            .map_or(0, |register| **register)
     }
 
     /// Sets the register that instructions encode as `number`.
     pub fn write(&mut self, number: u8, value: u64) {
-        let Self { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 } =
-            self;
-        let all =
-            [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15];
+        let Self {
+            rax,
+            rcx,
+            rdx,
+            rbx,
+            rsp,
+            rbp,
+            rsi,
+            rdi,
+            r8,
+            r9,
+            r10,
+            r11,
+            r12,
+            r13,
+            r14,
+            r15,
+        } = self;
+        let all = [
+            rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15,
+        ];
         if let Some(register) = all.into_iter().nth(number.into()) {
             *register = value;
         }
     }
 
     fn all(&self) -> [&u64; 16] {
-        let Self { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 } =
-            self;
-        [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15]
+        let Self {
+            rax,
+            rcx,
+            rdx,
+            rbx,
+            rsp,
+            rbp,
+            rsi,
+            rdi,
+            r8,
+            r9,
+            r10,
+            r11,
+            r12,
+            r13,
+            r14,
+            r15,
+        } = self;
+        [
+            rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15,
+        ]
     }
 }
 
@@ -95,8 +132,6 @@ pub struct PortAccess {
 pub struct MemoryFault {
     /// Where the guest took the memory to be.
     pub address: GuestPhysical,
-    /// Whether it wanted to write.
-    pub write: bool,
     /// Whether it wanted to execute what is there.
     pub fetch: bool,
     /// Whether the CPU was walking the guest's own page tables.
@@ -140,7 +175,10 @@ impl Exit {
         match self {
             Self::Cpuid => ExitReason::Cpuid,
             Self::ReadMsr { .. } => ExitReason::MsrRead,
-            Self::WriteMsr { msr: vdev::msr::X2APIC_ICR, .. } => ExitReason::IcrWrite,
+            Self::WriteMsr {
+                msr: vdev::msr::X2APIC_ICR,
+                ..
+            } => ExitReason::IcrWrite,
             Self::WriteMsr { .. } => ExitReason::MsrWrite,
             Self::PortIo(_) => ExitReason::PortIo,
             Self::Memory(_) => ExitReason::NestedPageFault,
@@ -148,9 +186,7 @@ impl Exit {
             Self::Privileged | Self::InvalidateCaches => ExitReason::PrivilegedInstruction,
             Self::Shutdown => ExitReason::Shutdown,
             Self::EntryFailure { .. } => ExitReason::EntryFailure,
-            Self::InterruptReturn | Self::DeliveryFault | Self::Unknown { .. } => {
-                ExitReason::Other
-            }
+            Self::InterruptReturn | Self::DeliveryFault | Self::Unknown { .. } => ExitReason::Other,
         }
     }
 }

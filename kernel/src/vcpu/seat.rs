@@ -45,7 +45,11 @@ impl<B: Backend> Occupant<B> {
 
     /// The x2APIC ID of the core that it has.
     pub fn core_id(&self) -> ApicId {
-        self.partition.core_ids.get(self.index).copied().unwrap_or(ApicId(u32::MAX))
+        self.partition
+            .core_ids
+            .get(self.index)
+            .copied()
+            .unwrap_or(ApicId(u32::MAX))
     }
 
     /// What CPUID depends on, on this core with this CR4.
@@ -80,7 +84,9 @@ enum Left {
 impl<B: Backend> Seat<B> {
     /// A seat that nobody has.
     pub const fn new() -> Self {
-        Self { occupant: Once::new() }
+        Self {
+            occupant: Once::new(),
+        }
     }
 
     /// Gives the seat to a virtual CPU, for good.
@@ -114,9 +120,15 @@ fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits
     core.mailbox.take(Request::STOP);
     core.mailbox.take(Request::NMI);
     *waits |= core.mailbox.take(Request::INIT);
-    let image = if core.mailbox.take(Request::RUN) { occupant.image } else { None };
+    let image = if core.mailbox.take(Request::RUN) {
+        occupant.image
+    } else {
+        None
+    };
     let start_up = core.mailbox.take(Request::START_UP) && *waits;
-    let start_up = start_up.then(|| Start::StartUp { page: core.mailbox.start_up_page() });
+    let start_up = start_up.then(|| Start::StartUp {
+        page: core.mailbox.start_up_page(),
+    });
     let Some(start) = image.or(start_up) else {
         return;
     };
@@ -167,5 +179,7 @@ fn answer<B: Backend>(core: &Core, backend: &mut B) -> Option<Left> {
     // A SIPI to a virtual CPU that runs is ignored, and only the boot CPU is asked to run.
     core.mailbox.take(Request::START_UP);
     core.mailbox.take(Request::RUN);
-    core.mailbox.take(Request::INIT).then_some(Left::WaitsForStartUp)
+    core.mailbox
+        .take(Request::INIT)
+        .then_some(Left::WaitsForStartUp)
 }

@@ -124,11 +124,13 @@ fn push(arguments: &mut Vec<String>, option: &str, value: &str) {
 /// The NVMe subsystem: a physical function with namespace 1, and two further namespaces that
 /// start detached, for the virtual functions.
 fn push_nvme(arguments: &mut Vec<String>, folder: &Path) {
-    push(
-        arguments,
-        "-device",
-        "pcie-root-port,id=rp2,slot=2,chassis=2,bus=pcie.0,addr=02.0",
-    );
+    // Firmware numbers buses port by port: the empty first port makes the second's bus 02.
+    for number in [1, 2] {
+        let port = format!(
+            "pcie-root-port,id=rp{number},slot={number},chassis={number},bus=pcie.0,addr=0{number}.0"
+        );
+        push(arguments, "-device", &port);
+    }
     push(arguments, "-device", "nvme-subsys,id=ss0,nqn=ss0");
     push(
         arguments,

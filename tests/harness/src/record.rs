@@ -48,7 +48,7 @@ pub struct Summary {
     pub partitions: Vec<PartitionSummary>,
     /// The memory that Bulkhead keeps for itself.
     pub resident_bytes: Option<u64>,
-    /// Instructions from the kernel's entry to the first of a guest.
+    /// Instructions from the kernel's entry to the first of a guest, counted in another run.
     pub boot_instructions: Option<u64>,
     /// Accesses that the IOMMU blocked.
     pub faults: usize,
@@ -101,7 +101,7 @@ impl Record {
     }
 
     /// The verdict. `ending` says why the run ended early, if it did.
-    pub fn summary(&self, ending: Option<String>, boot_instructions: Option<u64>) -> Summary {
+    pub fn summary(&self, ending: Option<String>) -> Summary {
         let mut problems: Vec<String> = ending.into_iter().collect();
         if self.partitions.is_empty() {
             problems.push("the plan has no partition".to_owned());
@@ -112,7 +112,7 @@ impl Record {
         Summary {
             partitions: self.partitions.clone(),
             resident_bytes: self.resident_bytes,
-            boot_instructions,
+            boot_instructions: None,
             faults: self.faults,
             ok: problems.is_empty(),
             problems,
@@ -244,7 +244,7 @@ mod tests {
     fn a_good_run_is_complete_and_ok() {
         let record = record(&GOOD);
         assert!(record.is_complete());
-        let summary = record.summary(None, None);
+        let summary = record.summary(None);
         assert!(summary.ok, "{:?}", summary.problems);
     }
 
@@ -253,7 +253,7 @@ mod tests {
         for missing in 0..4 {
             let mut lines = GOOD.to_vec();
             lines.remove(missing);
-            assert!(!record(&lines).summary(None, None).ok, "without {missing}");
+            assert!(!record(&lines).summary(None).ok, "without {missing}");
         }
     }
 
@@ -261,14 +261,14 @@ mod tests {
     fn a_failed_check_is_a_problem() {
         let mut lines = GOOD.to_vec();
         lines.insert(2, r#"[alpha] check: {"name":"memory","ok":false}"#);
-        let summary = record(&lines).summary(None, None);
+        let summary = record(&lines).summary(None);
         assert_eq!(summary.problems.len(), 1);
     }
 
     #[test]
     fn another_cause_than_poweroff_is_a_problem() {
         let stop = r#"[bulkhead] json {"event":"stopped","name":"alpha","cause":"shutdown"}"#;
-        let summary = record(&[GOOD[0], GOOD[1], GOOD[2], stop]).summary(None, None);
+        let summary = record(&[GOOD[0], GOOD[1], GOOD[2], stop]).summary(None);
         assert!(!summary.ok);
     }
 
@@ -277,17 +277,17 @@ mod tests {
         let refused = r#"[bulkhead] json {"event":"refused","name":"alpha","why":"unknown-core"}"#;
         let record = record(&[refused]);
         assert!(record.is_complete());
-        assert!(!record.summary(None, None).ok);
+        assert!(!record.summary(None).ok);
     }
 
     #[test]
     fn an_early_end_is_a_problem_even_if_all_else_holds() {
-        let summary = record(&GOOD).summary(Some("time is up".to_owned()), None);
+        let summary = record(&GOOD).summary(Some("time is up".to_owned()));
         assert!(!summary.ok);
     }
 
     #[test]
     fn no_partition_at_all_is_not_ok() {
-        assert!(!Record::expecting(&[]).summary(None, None).ok);
+        assert!(!Record::expecting(&[]).summary(None).ok);
     }
 }

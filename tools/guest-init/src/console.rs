@@ -1,20 +1,30 @@
-//! Prints on the kernel's console, which is open only for that moment.
+//! Prints on the kernel's console by way of the kernel's log, never by its terminal.
+//!
+//! A terminal that has once been opened stays alive where it is the console (Linux 6.1,
+//! `drivers/tty/tty_port.c`, `tty_port_shutdown`), and a 16550 without an interrupt is then
+//! polled by a timer for ever: some eighty exits a second. The kernel's log writes to the
+//! port when there is something to say, and at no other time.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 
-use crate::system;
+/// Facility "user", priority "emergency": the only one that [`prepare`] leaves on the console.
+const PRIORITY: &str = "<8>";
 
-/// Prints one line. A console that cannot be written leaves nobody to tell.
+/// Makes what is printed appear whole, alone and without a time stamp.
+pub fn prepare() -> io::Result<()> {
+    // By default the log takes ten lines in five seconds from a program.
+    // The line feed has to be there.
+    fs::write("/proc/sys/kernel/printk_devkmsg", "on\n")?;
+    fs::write("/sys/module/printk/parameters/time", "0")?;
+    // Of the kernel's own messages, only emergencies: the first number is the console's level.
+    fs::write("/proc/sys/kernel/printk", "1")
+}
+
+/// Prints one line. A log that cannot be written leaves nobody to tell.
 pub fn print(line: &str) {
-    let console = OpenOptions::new()
-        .write(true)
-        .custom_flags(system::NO_CONTROLLING_TERMINAL)
-        .open("/dev/console");
-    if let Ok(mut console) = console {
-        // One write, so that lines of the kernel cannot come between.
-        let _ = console.write_all(format!("{line}\n").as_bytes());
-        system::drain(&console);
+    if let Ok(mut log) = OpenOptions::new().write(true).open("/dev/kmsg") {
+        // One write is one record.
+        let _ = log.write_all(format!("{PRIORITY}{line}\n").as_bytes());
     }
 }

@@ -5,8 +5,7 @@
 //! What to expect is on the kernel's command line, as `bulkhead.…=…`: see [`expectation`].
 //!
 //! It is one process from start to end: the start of another would execute CPUID in its C
-//! library, each time an exit. The console is open only while something is printed, since a
-//! 16550 without an interrupt is polled for as long as it is open.
+//! library, each time an exit. It never opens a terminal: see [`console`].
 //!
 //! Not handled: anything that a real init is for. A failure of its own is a finding too, and
 //! ends in a power-off, never in a kernel panic by a dying process 1.
@@ -44,13 +43,14 @@ fn main() {
 }
 
 fn run() -> io::Result<()> {
+    let boot = exits::read();
     mount_all()?;
     system::detach_standard_streams()?;
-    system::silence_kernel_log();
+    console::prepare()?;
     let expectation = Expectation::parse(&fs::read_to_string("/proc/cmdline")?);
     system::lock_memory()?;
     modules::load_all("/modules")?;
-    modes::run(&expectation)
+    modes::run(&expectation, &boot)
 }
 
 fn mount_all() -> io::Result<()> {

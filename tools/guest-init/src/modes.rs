@@ -14,7 +14,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::console;
-use crate::exits;
+use crate::exits::{self, Counters};
 use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::identity;
@@ -26,10 +26,11 @@ const ROUND_BYTES: u64 = 4 << 20;
 /// How often the mode `io` reports.
 const REPORT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Does what the expectation's mode says; the caller powers off afterwards.
-pub fn run(expectation: &Expectation) -> io::Result<()> {
+/// Does what the expectation's mode says; the caller powers off afterwards. `boot` are the
+/// exits up to the start of this program.
+pub fn run(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
     match expectation.mode.as_str() {
-        "check" => check(expectation),
+        "check" => check(expectation, boot),
         "poweroff" => announce("poweroff"),
         // `reboot=t` makes the kernel end in a triple fault instead of a reset.
         "reboot" | "triple" => {
@@ -52,13 +53,13 @@ fn announce(mode: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn check(expectation: &Expectation) -> io::Result<()> {
+fn check(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
     identity::check(expectation)?;
     let disk = Disk::open(expectation)?;
     if let Some(disk) = &disk {
         disk.check(expectation.cores)?;
     }
-    exits::check(expectation, disk.as_ref())?;
+    exits::check(expectation, boot, disk.as_ref())?;
     Finding::new("done", true).print();
     Ok(())
 }

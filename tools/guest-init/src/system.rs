@@ -9,15 +9,11 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
-/// For `open`: a terminal does not become the controlling terminal.
-pub const NO_CONTROLLING_TERMINAL: i32 = libc::O_NOCTTY;
 /// For `open`: reads and writes bypass the page cache.
 pub const DIRECT: i32 = libc::O_DIRECT;
 
 /// `syslog(2)`: read everything in the kernel's log.
 const SYSLOG_READ_ALL: i32 = 3;
-/// `syslog(2)`: let only panics reach the console.
-const SYSLOG_CONSOLE_OFF: i32 = 6;
 /// How much of the kernel's log is read at most.
 const LOG_BYTES: usize = 1 << 20;
 
@@ -73,12 +69,6 @@ pub fn detach_standard_streams() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until a terminal has sent everything; what is no terminal is done already.
-pub fn drain(terminal: &File) {
-    // SAFETY: the descriptor is open for as long as the borrow lasts.
-    let _ = unsafe { libc::tcdrain(terminal.as_raw_fd()) };
-}
-
 /// Loads a kernel module.
 pub fn load_module(module: &File) -> io::Result<()> {
     let arguments = c"";
@@ -99,12 +89,6 @@ pub fn load_module(module: &File) -> io::Result<()> {
         Some(libc::EEXIST) => Ok(()),
         _ => Err(error),
     }
-}
-
-/// Keeps the kernel's own messages, panics apart, off the console: they would tear our lines.
-pub fn silence_kernel_log() {
-    // SAFETY: this action takes no buffer.
-    let _ = unsafe { libc::klogctl(SYSLOG_CONSOLE_OFF, ptr::null_mut(), 0) };
 }
 
 /// The kernel's log.

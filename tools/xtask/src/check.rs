@@ -24,11 +24,10 @@ pub fn run(paths: &Paths, prepared: &Prepared, limit_seconds: u64) -> Result<boo
     let mut record = Record::expecting(&prepared.partitions);
     let ending = listen(&mut emulator, &mut record)?;
     emulator.stop();
-    let instructions = match ending {
-        None => count(paths, prepared),
-        Some(_) => None,
-    };
-    let summary = record.summary(ending, instructions);
+    let mut summary = record.summary(ending);
+    if summary.ok {
+        summary.boot_instructions = count(paths, prepared);
+    }
     for problem in &summary.problems {
         progress::step("Problem", problem);
     }

@@ -133,7 +133,10 @@ impl Screen {
     pub fn show(&mut self, output: &mut impl Write, message: &Message) -> Result<()> {
         let (name, text) = match message {
             Message::Text(text) => ("bulkhead", text.clone()),
-            Message::Event(event) => ("bulkhead", describe_event(event)),
+            Message::Event(event) => match describe_event(event) {
+                Some(text) => ("bulkhead", text),
+                None => return Ok(()),
+            },
             Message::Console { partition, text } => (partition.as_str(), text.clone()),
             Message::Check { partition, check } => (partition.as_str(), describe_check(check)),
             Message::Other(text) => ("", text.clone()),
@@ -175,42 +178,14 @@ fn describe_check(check: &Check) -> String {
     text
 }
 
-fn describe_event(event: &Event) -> String {
-    match event {
-        Event::Partition {
-            name,
-            cores,
-            memory_bytes,
-            functions,
-        } => {
-            let mebibytes = memory_bytes >> 20;
-            let functions = functions.join(", ");
-            format!("partition {name} owns cores {cores:?}, {mebibytes} MiB, functions {functions}")
-        }
-        Event::Refused { name, why } => format!("partition {name} is refused: {why}"),
-        Event::Stopped {
-            name,
-            cause,
-            exits,
-            denied,
-        } => {
-            let exits: Vec<_> = exits.iter().map(|(k, v)| format!("{k} {v}")).collect();
-            let exits = exits.join(", ");
-            format!("partition {name} stopped: {cause}; {denied} denied accesses; exits: {exits}")
-        }
-        Event::Resident { bytes } => format!("{} KiB are Bulkhead's own", bytes >> 10),
-        Event::Fault {
-            partition,
-            requester,
-            reason,
-            address,
-        } => {
-            let owner = partition.as_deref().unwrap_or("nobody");
-            format!("blocked: {requester} of {owner} at {address}, reason {reason}")
-        }
-        Event::Halted => "every partition has stopped".to_owned(),
-        Event::Unknown => "an event of a later version".to_owned(),
-    }
+/// Bulkhead tells each event in words, too, on a line of its own; the exits alone are only in
+/// the event.
+fn describe_event(event: &Event) -> Option<String> {
+    let Event::Stopped { name, exits, .. } = event else {
+        return None;
+    };
+    let exits: Vec<_> = exits.iter().map(|(k, v)| format!("{k} {v}")).collect();
+    Some(format!("exits of {name}: {}", exits.join(", ")))
 }
 
 #[cfg(test)]
@@ -233,9 +208,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_partition_owns_is_told() {
-        let line = r#"[bulkhead] json {"event":"partition","name":"alpha","cores":[1],"memory_bytes":671088640,"functions":["02:00.1"]}"#;
-        let text = shown(false, line);
-        assert!(text.contains("alpha owns cores [1], 640 MiB, functions 02:00.1"));
+    fn an_event_is_shown_for_its_exits_alone() {
+        let stop = r#"[bulkhead] json {"event":"stopped","name":"a","cause":"poweroff","exits":{"cpuid":2}}"#;
+        assert_eq!(shown(false, stop), "[bulkhead] exits of a: cpuid 2\n");
+        assert_eq!(shown(false, r#"[bulkhead] json {"event":"halted"}"#), "");
     }
 }

@@ -16,7 +16,9 @@ const ENTRIES_OFFSET: usize = HEADER_BYTES + 8;
 /// # Errors
 /// The bytes are not a MADT, or do not add up.
 pub fn processors(bytes: &[u8]) -> Result<impl Iterator<Item = ApicId>, TableError> {
-    let mut rest = table(bytes, b"APIC")?.get(ENTRIES_OFFSET..).unwrap_or_default();
+    let mut rest = table(bytes, b"APIC")?
+        .get(ENTRIES_OFFSET..)
+        .unwrap_or_default();
     let entries = core::iter::from_fn(move || {
         let kind = *rest.first()?;
         let length = usize::from(*rest.get(1)?);
@@ -31,7 +33,10 @@ pub fn processors(bytes: &[u8]) -> Result<impl Iterator<Item = ApicId>, TableErr
 /// The processor that one entry names, if it does and it is enabled.
 fn processor(kind: u8, entry: &[u8]) -> Option<ApicId> {
     let (id, flags) = match kind {
-        LOCAL_APIC => (u32::from(u16_at(entry, 2)?.to_le_bytes()[1]), u32_at(entry, 4)?),
+        LOCAL_APIC => (
+            u32::from(u16_at(entry, 2)?.to_le_bytes()[1]),
+            u32_at(entry, 4)?,
+        ),
         LOCAL_X2APIC => (u32_at(entry, 4)?, u32_at(entry, 8)?),
         _ => return None,
     };

@@ -27,7 +27,9 @@ pub struct EcamRegion {
 /// # Errors
 /// The bytes are not an MCFG, or do not add up.
 pub fn ecam_regions(bytes: &[u8]) -> Result<impl Iterator<Item = EcamRegion>, TableError> {
-    let entries = table(bytes, b"MCFG")?.get(ENTRIES_OFFSET..).unwrap_or_default();
+    let entries = table(bytes, b"MCFG")?
+        .get(ENTRIES_OFFSET..)
+        .unwrap_or_default();
     Ok(entries.chunks_exact(ENTRY_BYTES).filter_map(|entry| {
         let region = EcamRegion {
             base: HostPhysical::new(u64_at(entry, 0)?),

@@ -66,9 +66,14 @@ pub fn table_addresses(
         Root::Xsdt(_) => (b"XSDT", 8),
     };
     let table = table(bytes, signature)?;
-    let entries = table.get(HEADER_BYTES..).unwrap_or_default().chunks_exact(width);
+    let entries = table
+        .get(HEADER_BYTES..)
+        .unwrap_or_default()
+        .chunks_exact(width);
     Ok(entries.filter_map(|entry| {
-        u64_at(entry, 0).or_else(|| u32_at(entry, 0).map(u64::from)).map(HostPhysical::new)
+        u64_at(entry, 0)
+            .or_else(|| u32_at(entry, 0).map(u64::from))
+            .map(HostPhysical::new)
     }))
 }
 
@@ -82,11 +87,17 @@ mod tests {
 
     #[test]
     fn a_root_table_lists_its_tables() {
-        let body: Vec<u8> = [0x1000_u64, 0x2000].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let body: Vec<u8> = [0x1000_u64, 0x2000]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
         let root = Root::Xsdt(HostPhysical::new(0));
         let bytes = sealed(b"XSDT", &body);
         let found: Vec<_> = table_addresses(root, &bytes).unwrap().collect();
-        assert_eq!(found, [HostPhysical::new(0x1000), HostPhysical::new(0x2000)]);
+        assert_eq!(
+            found,
+            [HostPhysical::new(0x1000), HostPhysical::new(0x2000)]
+        );
         assert!(table_addresses(Root::Rsdt(HostPhysical::new(0)), &bytes).is_err());
     }
 
@@ -95,8 +106,13 @@ mod tests {
         let mut rsdp = [0_u8; RSDP_BYTES];
         rsdp[..8].copy_from_slice(b"RSD PTR ");
         rsdp[16..20].copy_from_slice(&0x7ff0_u32.to_le_bytes());
-        rsdp[8] = rsdp[..20].iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
-        assert_eq!(Root::parse(&rsdp), Ok(Root::Rsdt(HostPhysical::new(0x7ff0))));
+        rsdp[8] = rsdp[..20]
+            .iter()
+            .fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
+        assert_eq!(
+            Root::parse(&rsdp),
+            Ok(Root::Rsdt(HostPhysical::new(0x7ff0)))
+        );
         rsdp[8] ^= 1;
         assert_eq!(Root::parse(&rsdp), Err(TableError::Checksum));
     }

@@ -67,8 +67,12 @@ pub fn table<'a>(bytes: &'a [u8], signature: &[u8; 4]) -> Result<&'a [u8], Table
     if header.signature != *signature {
         return Err(TableError::Signature);
     }
-    let table = bytes.get(..header.length as usize).ok_or(TableError::Truncated)?;
-    sums_to_zero(table).then_some(table).ok_or(TableError::Checksum)
+    let table = bytes
+        .get(..header.length as usize)
+        .ok_or(TableError::Truncated)?;
+    sums_to_zero(table)
+        .then_some(table)
+        .ok_or(TableError::Checksum)
 }
 
 #[cfg(test)]

@@ -58,7 +58,8 @@ pub trait Address: Copy + Ord + fmt::Debug + fmt::Display {
 
     /// The first page boundary at or above this address, unless that overflows.
     fn align_up(self, size: PageSize) -> Option<Self> {
-        self.checked_add(size.bytes().wrapping_sub(1)).map(|end| end.align_down(size))
+        self.checked_add(size.bytes().wrapping_sub(1))
+            .map(|end| end.align_down(size))
     }
 
     /// The bytes between the start of the page of `size` and this address.
@@ -132,9 +133,18 @@ mod tests {
     #[test]
     fn alignment_keeps_the_page() {
         let address = HostPhysical::new(0x20_1234);
-        assert_eq!(address.align_down(PageSize::Size4KiB), HostPhysical::new(0x20_1000));
-        assert_eq!(address.align_down(PageSize::Size2MiB), HostPhysical::new(0x20_0000));
-        assert_eq!(address.align_up(PageSize::Size4KiB), Some(HostPhysical::new(0x20_2000)));
+        assert_eq!(
+            address.align_down(PageSize::Size4KiB),
+            HostPhysical::new(0x20_1000)
+        );
+        assert_eq!(
+            address.align_down(PageSize::Size2MiB),
+            HostPhysical::new(0x20_0000)
+        );
+        assert_eq!(
+            address.align_up(PageSize::Size4KiB),
+            Some(HostPhysical::new(0x20_2000))
+        );
         assert_eq!(address.page_offset(PageSize::Size2MiB), 0x1234);
         assert!(!address.is_aligned(PageSize::Size4KiB));
     }
@@ -142,7 +152,13 @@ mod tests {
     #[test]
     fn overflow_is_none_not_a_wrap() {
         assert_eq!(HostPhysical::new(u64::MAX).checked_add(1), None);
-        assert_eq!(HostPhysical::new(u64::MAX).align_up(PageSize::Size4KiB), None);
-        assert_eq!(GuestPhysical::new(1).checked_offset_from(GuestPhysical::new(2)), None);
+        assert_eq!(
+            HostPhysical::new(u64::MAX).align_up(PageSize::Size4KiB),
+            None
+        );
+        assert_eq!(
+            GuestPhysical::new(1).checked_offset_from(GuestPhysical::new(2)),
+            None
+        );
     }
 }

@@ -39,7 +39,9 @@ impl RequesterId {
         if device > 31 || function > 7 {
             return None;
         }
-        Some(Self(((bus as u16) << 8) | ((device as u16) << 3) | function as u16))
+        Some(Self(
+            ((bus as u16) << 8) | ((device as u16) << 3) | function as u16,
+        ))
     }
 
     /// The bus number.
@@ -78,7 +80,13 @@ impl RequesterId {
 
 impl fmt::Display for RequesterId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:02x}:{:02x}.{}", self.bus(), self.device(), self.function())
+        write!(
+            formatter,
+            "{:02x}:{:02x}.{}",
+            self.bus(),
+            self.device(),
+            self.function()
+        )
     }
 }
 
@@ -127,8 +135,20 @@ mod tests {
 
     #[test]
     fn what_is_no_requester_id_is_refused() {
-        for text in ["", "02:00", "02:20.0", "02:00.8", "1:02:00.0", "zz:00.0", "100:00.0"] {
-            assert_eq!(text.parse::<RequesterId>(), Err(ParseRequesterIdError), "{text}");
+        for text in [
+            "",
+            "02:00",
+            "02:20.0",
+            "02:00.8",
+            "1:02:00.0",
+            "zz:00.0",
+            "100:00.0",
+        ] {
+            assert_eq!(
+                text.parse::<RequesterId>(),
+                Err(ParseRequesterIdError),
+                "{text}"
+            );
         }
     }
 }

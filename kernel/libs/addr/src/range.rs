@@ -9,7 +9,10 @@ use crate::{Address, PageSize};
 /// A non-empty range of addresses whose last byte is below 2^64 - 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "(A, u64)", into = "(A, u64)")]
-#[serde(bound(serialize = "A: Address + Serialize", deserialize = "A: Address + Deserialize<'de>"))]
+#[serde(bound(
+    serialize = "A: Address + Serialize",
+    deserialize = "A: Address + Deserialize<'de>"
+))]
 pub struct Range<A> {
     start: A,
     bytes: u64,

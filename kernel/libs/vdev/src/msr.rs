@@ -143,6 +143,8 @@ const MTRR_DEF_TYPE_VALUE: u64 = 1 << 11 | 6;
 const MTRR_DEF_TYPE_BITS: u64 = 0xcff;
 /// `TscFreqSel`: the TSC counts at the P0 frequency.
 const HWCR_VALUE: u64 = 1 << 24;
+/// `EnableCf8ExtCfg`: Linux sets it, with a warning where it cannot, unless it is set.
+const NB_CFG_VALUE: u64 = 1 << 46;
 /// SVMDIS and LOCK.
 const VM_CR_VALUE: u64 = 1 << 4 | 1 << 3;
 /// SCE, LME, LMA (read-only, ignored) and NXE.
@@ -172,7 +174,8 @@ fn emulated_value(msr: u32, context: &Context) -> Option<u64> {
         HWCR => HWCR_VALUE,
         VM_CR => VM_CR_VALUE,
         local_vector_table::CMCI | local_vector_table::THERMAL => local_vector_table::MASKED,
-        PLATFORM_ID | MCG_CAP | MCG_STATUS | DEBUGCTL | XSS | SYSCFG | NB_CFG => 0,
+        PLATFORM_ID | MCG_CAP | MCG_STATUS | DEBUGCTL | XSS | SYSCFG => 0,
+        NB_CFG => NB_CFG_VALUE,
         _ => return None,
     })
 }

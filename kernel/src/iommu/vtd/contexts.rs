@@ -24,7 +24,10 @@ impl Contexts {
     pub fn new() -> Result<Self, IommuError> {
         let root = frames::allocate(1).ok_or(IommuError::OutOfFrames)?;
         root.flush();
-        Ok(Self { root, tables: Vec::new() })
+        Ok(Self {
+            root,
+            tables: Vec::new(),
+        })
     }
 
     /// Where the root table is.

@@ -56,7 +56,9 @@ impl Vtd {
     pub fn block_all(dmar: &[u8]) -> Result<Self, IommuError> {
         let dmar = Dmar::parse(dmar).map_err(IommuError::Table)?;
         if !dmar.supports_interrupt_remapping() {
-            return Err(IommuError::Missing("interrupt remapping (DMAR flag INTR_REMAP)"));
+            return Err(IommuError::Missing(
+                "interrupt remapping (DMAR flag INTR_REMAP)",
+            ));
         }
         let contexts = Contexts::new()?;
         let remapping = Remapping::new()?;
@@ -69,7 +71,11 @@ impl Vtd {
         if units.is_empty() {
             return Err(IommuError::Missing("remapping unit for PCI segment 0"));
         }
-        let largest_page = units.iter().map(Unit::largest_page).min().unwrap_or(PageSize::Size4KiB);
+        let largest_page = units
+            .iter()
+            .map(Unit::largest_page)
+            .min()
+            .unwrap_or(PageSize::Size4KiB);
         let reserved = dmar.reserved_memory().flat_map(|region| region.scopes);
         let reserved = reserved.filter_map(|scope| {
             let (device, function) = scope.path().next()?;
@@ -90,7 +96,11 @@ impl Vtd {
         number: u16,
         memory: impl Iterator<Item = (Range<GuestPhysical>, Range<HostPhysical>)>,
     ) -> Result<Domain, IommuError> {
-        if self.units.iter().any(|unit| u32::from(number) >= unit.domains()) {
+        if self
+            .units
+            .iter()
+            .any(|unit| u32::from(number) >= unit.domains())
+        {
             return Err(IommuError::Missing("domain left"));
         }
         let mut table = PageTable::<SecondStage>::new(&mut FlushedTables, self.largest_page)
@@ -99,10 +109,19 @@ impl Vtd {
             let from = IoVirtual::new(guest.start().as_u64());
             let access = Access::READ | Access::WRITE;
             table
-                .map(&mut FlushedTables, from, host, access, MemoryKind::WriteBack)
+                .map(
+                    &mut FlushedTables,
+                    from,
+                    host,
+                    access,
+                    MemoryKind::WriteBack,
+                )
                 .map_err(IommuError::Map)?;
         }
-        Ok(Domain { id: DomainId(number), table: table.root() })
+        Ok(Domain {
+            id: DomainId(number),
+            table: table.root(),
+        })
     }
 
     /// Lets the function at `address` reach `domain`, and nothing else.
@@ -124,7 +143,10 @@ impl Vtd {
     /// A unit does not answer: it may still know what the function reached.
     pub fn detach(&self, address: RequesterId) -> Result<(), IommuError> {
         self.contexts.lock().set(address, ContextEntry::ABSENT)?;
-        self.invalidate(&[Descriptor::context_cache_global(), Descriptor::iotlb_global()])
+        self.invalidate(&[
+            Descriptor::context_cache_global(),
+            Descriptor::iotlb_global(),
+        ])
     }
 
     /// Lets the units forget what they have cached of a domain.
@@ -134,7 +156,9 @@ impl Vtd {
     }
 
     fn invalidate(&self, descriptors: &[Descriptor]) -> Result<(), IommuError> {
-        self.units.iter().try_for_each(|unit| unit.invalidate(descriptors))
+        self.units
+            .iter()
+            .try_for_each(|unit| unit.invalidate(descriptors))
     }
 
     /// Takes `count` consecutive interrupt-remapping entries.
@@ -149,8 +173,14 @@ impl Vtd {
         requester: RequesterId,
         interrupt: Interrupt,
     ) -> Result<(), IommuError> {
-        let Interrupt { vector, destination } = interrupt;
-        self.write_entry(index, InterruptRemappingEntry::fixed(vector, destination, requester))
+        let Interrupt {
+            vector,
+            destination,
+        } = interrupt;
+        self.write_entry(
+            index,
+            InterruptRemappingEntry::fixed(vector, destination, requester),
+        )
     }
 
     /// Blocks the interrupt of entry `index`.

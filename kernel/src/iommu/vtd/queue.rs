@@ -28,7 +28,12 @@ impl InvalidationQueue {
     pub fn new() -> Result<Self, IommuError> {
         let memory = frames::allocate(2).ok_or(IommuError::OutOfFrames)?;
         let queue = Queue::new(memory.range().start(), 0).ok_or(IommuError::OutOfFrames)?;
-        Ok(Self { memory, queue, tail: 0, sequence: 0 })
+        Ok(Self {
+            memory,
+            queue,
+            tail: 0,
+            sequence: 0,
+        })
     }
 
     /// Tells the unit where the queue is; the queue must be off.
@@ -52,7 +57,11 @@ impl InvalidationQueue {
         self.push(Descriptor::wait(status, self.sequence));
         registers.write_u64(INVALIDATION_QUEUE_TAIL, self.queue.tail_register(self.tail));
         let expected = u64::from(self.sequence);
-        let done = || self.memory.read_u64(STATUS_OFFSET).is_ok_and(|word| word == expected);
+        let done = || {
+            self.memory
+                .read_u64(STATUS_OFFSET)
+                .is_ok_and(|word| word == expected)
+        };
         if time::wait_for(ANSWER_MILLISECONDS, done) {
             return Ok(());
         }

@@ -24,7 +24,11 @@ impl Remapping {
         memory.flush();
         let table = RemappingTable::new(memory.range().start(), ENTRIES);
         let table = table.ok_or(IommuError::OutOfFrames)?;
-        Ok(Self { memory, table, used: 0 })
+        Ok(Self {
+            memory,
+            table,
+            used: 0,
+        })
     }
 
     /// The table's place and size.
@@ -34,7 +38,10 @@ impl Remapping {
 
     /// Takes `count` consecutive entries, for good.
     pub fn allocate(&mut self, count: u16) -> Result<InterruptBlock, IommuError> {
-        let end = self.used.checked_add(count).filter(|end| u32::from(*end) <= ENTRIES);
+        let end = self
+            .used
+            .checked_add(count)
+            .filter(|end| u32::from(*end) <= ENTRIES);
         let end = end.ok_or(IommuError::OutOfInterrupts)?;
         let first = core::mem::replace(&mut self.used, end);
         Ok(InterruptBlock { first, count })

@@ -41,7 +41,8 @@ impl Unit {
     /// # Errors
     /// Names what is missing.
     pub fn take(base: HostPhysical) -> Result<Self, IommuError> {
-        let range = Range::new(base, REGISTER_BYTES).ok_or(IommuError::Map(MapError::Misaligned))?;
+        let range =
+            Range::new(base, REGISTER_BYTES).ok_or(IommuError::Map(MapError::Misaligned))?;
         paging::map_device(range).map_err(IommuError::Map)?;
         // SAFETY: the firmware says that a remapping unit is there, and it is mapped, uncached.
         // All that it is made to write is the status word of its own invalidation queue.
@@ -49,16 +50,32 @@ impl Unit {
         let capability = Capability(registers.read_u64(CAPABILITY));
         let extended = ExtendedCapability(registers.read_u64(EXTENDED_CAPABILITY));
         let required = [
-            (capability.supports_48_bits(), "second-stage tables of 4 levels (SAGAW)"),
-            (extended.supports_queued_invalidation(), "queued invalidation (ECAP.QI)"),
-            (extended.supports_interrupt_remapping(), "interrupt remapping (ECAP.IR)"),
-            (extended.supports_extended_interrupt_mode(), "extended interrupt mode (ECAP.EIM)"),
+            (
+                capability.supports_48_bits(),
+                "second-stage tables of 4 levels (SAGAW)",
+            ),
+            (
+                extended.supports_queued_invalidation(),
+                "queued invalidation (ECAP.QI)",
+            ),
+            (
+                extended.supports_interrupt_remapping(),
+                "interrupt remapping (ECAP.IR)",
+            ),
+            (
+                extended.supports_extended_interrupt_mode(),
+                "extended interrupt mode (ECAP.EIM)",
+            ),
         ];
         if let Some((_, missing)) = required.into_iter().find(|(present, _)| !present) {
             return Err(IommuError::Missing(missing));
         }
         let queue = Mutex::new(InvalidationQueue::new()?);
-        Ok(Self { registers, capability, queue })
+        Ok(Self {
+            registers,
+            capability,
+            queue,
+        })
     }
 
     /// Blocks all DMA by the empty root table at `root`, and all interrupts but those of
@@ -68,13 +85,18 @@ impl Unit {
     /// The unit does not answer.
     pub fn block(&self, root: HostPhysical, remapping: RemappingTable) -> Result<(), IommuError> {
         self.flush_write_buffer()?;
-        self.registers.write_u64(ROOT_TABLE_ADDRESS, tables::root_table_address(root));
+        self.registers
+            .write_u64(ROOT_TABLE_ADDRESS, tables::root_table_address(root));
         self.command_once(GlobalCommand::SET_ROOT_TABLE, GlobalStatus::ROOT_TABLE_SET)?;
         self.start_queue()?;
-        self.invalidate(&[Descriptor::context_cache_global(), Descriptor::iotlb_global()])?;
+        self.invalidate(&[
+            Descriptor::context_cache_global(),
+            Descriptor::iotlb_global(),
+        ])?;
         self.switch_on(GlobalCommand::TRANSLATION, GlobalStatus::TRANSLATION)?;
         let table = remapping.address_register();
-        self.registers.write_u64(INTERRUPT_REMAPPING_TABLE_ADDRESS, table);
+        self.registers
+            .write_u64(INTERRUPT_REMAPPING_TABLE_ADDRESS, table);
         self.command_once(
             GlobalCommand::SET_INTERRUPT_REMAPPING_TABLE,
             GlobalStatus::INTERRUPT_REMAPPING_TABLE_SET,
@@ -96,15 +118,21 @@ impl Unit {
     fn command_once(&self, once: GlobalCommand, done: GlobalStatus) -> Result<(), IommuError> {
         let command = GlobalCommand::unchanged(self.status()).union(once);
         self.registers.write_u32(GLOBAL_COMMAND, command.bits());
-        self.wait("a command was not carried out", || self.status().contains(done))
+        self.wait("a command was not carried out", || {
+            self.status().contains(done)
+        })
     }
 
     fn switch_on(&self, bit: GlobalCommand, done: GlobalStatus) -> Result<(), IommuError> {
         // Compatibility-format interrupts stay blocked whatever firmware had chosen.
         let kept = GlobalCommand::unchanged(self.status());
-        let command = kept.difference(GlobalCommand::COMPATIBILITY_FORMAT).union(bit);
+        let command = kept
+            .difference(GlobalCommand::COMPATIBILITY_FORMAT)
+            .union(bit);
         self.registers.write_u32(GLOBAL_COMMAND, command.bits());
-        self.wait("a function was not switched on", || self.status().contains(done))
+        self.wait("a function was not switched on", || {
+            self.status().contains(done)
+        })
     }
 
     /// Starts the invalidation queue, after stopping one that firmware may have left on.
@@ -114,7 +142,9 @@ impl Unit {
             let command = GlobalCommand::unchanged(self.status());
             let command = command.difference(GlobalCommand::QUEUED_INVALIDATION);
             self.registers.write_u32(GLOBAL_COMMAND, command.bits());
-            self.wait("the invalidation queue did not stop", || !self.status().contains(on))?;
+            self.wait("the invalidation queue did not stop", || {
+                !self.status().contains(on)
+            })?;
         }
         self.queue.lock().install(self.registers);
         self.switch_on(GlobalCommand::QUEUED_INVALIDATION, on)
@@ -129,7 +159,9 @@ impl Unit {
             GlobalCommand::unchanged(self.status()).union(GlobalCommand::WRITE_BUFFER_FLUSH);
         self.registers.write_u32(GLOBAL_COMMAND, command.bits());
         let flushing = GlobalStatus::WRITE_BUFFER_FLUSHING;
-        self.wait("the write buffer was not flushed", || !self.status().contains(flushing))
+        self.wait("the write buffer was not flushed", || {
+            !self.status().contains(flushing)
+        })
     }
 
     /// Switches off the protected memory regions that firmware may have set up for its own
@@ -140,8 +172,7 @@ impl Unit {
             return Ok(());
         }
         self.registers.write_u32(PROTECTED_MEMORY_ENABLE, 0);
-        let on =
-            || self.registers.read_u32(PROTECTED_MEMORY_ENABLE) & PROTECTED_MEMORY_STATUS != 0;
+        let on = || self.registers.read_u32(PROTECTED_MEMORY_ENABLE) & PROTECTED_MEMORY_STATUS != 0;
         self.wait("protected memory stayed on", || !on())
     }
 
@@ -151,9 +182,11 @@ impl Unit {
         const MESSAGE_ADDRESS: u32 = 0xfee0_0000;
         let id = local_apic::id().0;
         let address = MESSAGE_ADDRESS | ((id & 0xff) << 12);
-        self.registers.write_u32(FAULT_EVENT_DATA, local_apic::FAULT_VECTOR.into());
+        self.registers
+            .write_u32(FAULT_EVENT_DATA, local_apic::FAULT_VECTOR.into());
         self.registers.write_u32(FAULT_EVENT_ADDRESS, address);
-        self.registers.write_u32(FAULT_EVENT_UPPER_ADDRESS, id & 0xffff_ff00);
+        self.registers
+            .write_u32(FAULT_EVENT_UPPER_ADDRESS, id & 0xffff_ff00);
         self.registers.write_u32(FAULT_EVENT_CONTROL, 0);
     }
 
@@ -183,7 +216,8 @@ impl Unit {
                 self.registers.write_u32(clear, FaultRecord::CLEAR);
             }
         }
-        self.registers.write_u32(FAULT_STATUS, FaultStatus::OVERFLOW.bits());
+        self.registers
+            .write_u32(FAULT_STATUS, FaultStatus::OVERFLOW.bits());
     }
 
     /// How many domain identifiers the unit has.
@@ -203,6 +237,8 @@ impl Unit {
     }
 
     fn wait(&self, what: &'static str, done: impl FnMut() -> bool) -> Result<(), IommuError> {
-        time::wait_for(COMMAND_MILLISECONDS, done).then_some(()).ok_or(IommuError::Timeout(what))
+        time::wait_for(COMMAND_MILLISECONDS, done)
+            .then_some(())
+            .ok_or(IommuError::Timeout(what))
     }
 }

@@ -38,7 +38,9 @@ pub fn assign<F: Format>(
     let mut functions = Vec::new();
     for wanted in &source.functions {
         let found = find(*wanted, resources);
-        let address = found.as_ref().map_or(wanted.physical(), |found| found.address);
+        let address = found
+            .as_ref()
+            .map_or(wanted.physical(), |found| found.address);
         let function = found
             .ok_or(DeviceError::Absent)
             .and_then(|found| give(found, resources, table, memory))
@@ -51,8 +53,11 @@ pub fn assign<F: Format>(
 
 /// The memory windows of the guest's PCI root: exactly its functions' BARs.
 pub fn windows(functions: &[Function]) -> Vec<Range<GuestPhysical>> {
-    let bars = functions.iter().flat_map(|function| function.bars().iter().flatten());
-    bars.filter_map(|bar| Range::new(GuestPhysical::new(bar.address), bar.size)).collect()
+    let bars = functions
+        .iter()
+        .flat_map(|function| function.bars().iter().flatten());
+    bars.filter_map(|bar| Range::new(GuestPhysical::new(bar.address), bar.size))
+        .collect()
 }
 
 /// The largest leaf that both Bulkhead's and the guests' tables may have.
@@ -74,16 +79,32 @@ fn find(wanted: plan::Function, resources: &Resources<'_>) -> Option<Found> {
             let config = resources.inventory.config(address)?;
             resources.inventory.header(address)?;
             let bars = bar::size_bars(&config);
-            Some(Found { address, config, kind: Kind::Whole { bars }, bars })
+            Some(Found {
+                address,
+                config,
+                kind: Kind::Whole { bars },
+                bars,
+            })
         }
-        plan::Function::Virtual { physical, number, .. } => {
+        plan::Function::Virtual {
+            physical, number, ..
+        } => {
             let vendor = resources.inventory.header(physical)?.vendor;
             let physical = resources.provision.physical(physical)?;
             let address = physical.virtual_function(number)?;
             let config = resources.inventory.config(address)?;
             let bars = physical.bars_of(number);
             let device = physical.capability.vf_device_id;
-            Some(Found { address, config, kind: Kind::Virtual { vendor, device, bars }, bars })
+            Some(Found {
+                address,
+                config,
+                kind: Kind::Virtual {
+                    vendor,
+                    device,
+                    bars,
+                },
+                bars,
+            })
         }
     }
 }
@@ -94,7 +115,12 @@ fn give<F: Format>(
     table: &mut PageTable<F>,
     memory: &GuestRam,
 ) -> Result<Function, DeviceError> {
-    let Found { address, config, kind, bars } = found;
+    let Found {
+        address,
+        config,
+        kind,
+        bars,
+    } = found;
     let msix = msix::read(&config);
     let has_msi = capability::find(&config, CapabilityId::MSI).is_some();
     let vectors = match msix {
@@ -107,22 +133,44 @@ fn give<F: Format>(
     }
     let messages = msix.map(|msix| message_table(&bars, msix)).transpose()?;
     for bar in bars.iter().flatten().filter(|bar| bar.kind != BarKind::Io) {
-        map_bar(table, bar, messages.as_ref().map(|messages| messages.trapped))?;
+        map_bar(
+            table,
+            bar,
+            messages.as_ref().map(|messages| messages.trapped),
+        )?;
     }
     let mut page = ConfigPage(frames::allocate(1).ok_or(DeviceError::OutOfFrames)?);
     let layout = config_space::build(&mut page, &config, &kind);
     let interrupts = resources.iommu.allocate_interrupts(vectors)?;
     let own_bars = matches!(kind, Kind::Whole { .. });
     let iommu = resources.iommu;
-    let mut function =
-        Function { address, config, layout, page, bars, own_bars, messages, interrupts, iommu };
-    if own_bars { function.reset()? } else { function.settle()? }
+    let mut function = Function {
+        address,
+        config,
+        layout,
+        page,
+        bars,
+        own_bars,
+        messages,
+        interrupts,
+        iommu,
+    };
+    if own_bars {
+        function.reset()?
+    } else {
+        function.settle()?
+    }
     Ok(function)
 }
 
 /// A BAR must have pages of its own, at an address that the guest's RAM leaves free.
 fn check(bar: &Bar, memory: &GuestRam) -> Result<(), DeviceError> {
-    let refuse = |why| Err(DeviceError::Bar { index: bar.index, why });
+    let refuse = |why| {
+        Err(DeviceError::Bar {
+            index: bar.index,
+            why,
+        })
+    };
     if bar.kind == BarKind::Io {
         return Ok(());
     }
@@ -145,8 +193,13 @@ fn check(bar: &Bar, memory: &GuestRam) -> Result<(), DeviceError> {
 fn message_table(bars: &Bars, msix: Msix) -> Result<MessageTable, DeviceError> {
     let index = msix.table.bar;
     let refuse = |why| DeviceError::Bar { index, why };
-    let bar = bars.iter().flatten().find(|bar| bar.index == index && bar.kind != BarKind::Io);
-    let bar = bar.ok_or(refuse("does not exist, but is said to hold the MSI-X table"))?;
+    let bar = bars
+        .iter()
+        .flatten()
+        .find(|bar| bar.index == index && bar.kind != BarKind::Io);
+    let bar = bar.ok_or(refuse(
+        "does not exist, but is said to hold the MSI-X table",
+    ))?;
     let outside = refuse("ends before the MSI-X table does");
     let start = u64::from(msix.table.offset);
     let end = start.saturating_add(msix.table_bytes().into());
@@ -158,14 +211,24 @@ fn message_table(bars: &Bars, msix: Msix) -> Result<MessageTable, DeviceError> {
     let base = bar.address.saturating_add(first);
     let host = Range::new(HostPhysical::new(base), bytes);
     let trapped = Range::new(GuestPhysical::new(base), bytes);
-    let (Some(host), Some(trapped)) = (host, trapped) else { return Err(outside) };
+    let (Some(host), Some(trapped)) = (host, trapped) else {
+        return Err(outside);
+    };
     paging::map_device(host)?;
     // SAFETY: pages of a BAR that `check` has found to be a memory BAR of its own, just mapped
     // uncached. What is written there can at most start DMA, which the IOMMU confines.
     let registers = unsafe { Registers::new(host) };
-    let entries: Box<[_]> = (0..msix.entries).map(|_| vdev::msix::Entry::RESET).collect();
+    let entries: Box<[_]> = (0..msix.entries)
+        .map(|_| vdev::msix::Entry::RESET)
+        .collect();
     let offset = u32::try_from(start.saturating_sub(first)).unwrap_or(0);
-    Ok(MessageTable { capability: msix, registers, trapped, offset, entries })
+    Ok(MessageTable {
+        capability: msix,
+        registers,
+        trapped,
+        offset,
+        entries,
+    })
 }
 
 /// Maps a BAR's pages but the trapped ones.
@@ -177,13 +240,20 @@ fn map_bar<F: Format>(
     let start = GuestPhysical::new(bar.address);
     let whole = Range::new(start, bar.size).ok_or(MapError::Misaligned)?;
     let hole = trapped.filter(|trapped| whole.encloses(*trapped));
-    let (hole_start, hole_end) =
-        hole.map_or((whole.end(), whole.end()), |hole| (hole.start(), hole.end()));
+    let (hole_start, hole_end) = hole.map_or((whole.end(), whole.end()), |hole| {
+        (hole.start(), hole.end())
+    });
     for (from, to) in [(start, hole_start), (hole_end, whole.end())] {
         let bytes = to.checked_offset_from(from).unwrap_or(0);
         if let Some(host) = Range::new(HostPhysical::new(from.as_u64()), bytes) {
             let access = Access::READ | Access::WRITE;
-            table.map(&mut CoherentTables, from, host, access, MemoryKind::Uncached)?;
+            table.map(
+                &mut CoherentTables,
+                from,
+                host,
+                access,
+                MemoryKind::Uncached,
+            )?;
         }
     }
     Ok(())
@@ -202,9 +272,13 @@ fn map_configuration<F: Format>(
     }
     for device_function in 0..BUS_FUNCTIONS {
         let slot = super::super::mmio::slot(device_function as u8);
-        let page: &Ram = functions.get(slot).map_or(&absent, |function| &function.page.0);
+        let page: &Ram = functions
+            .get(slot)
+            .map_or(&absent, |function| &function.page.0);
         let offset = device_function.saturating_mul(PAGE);
-        let at = layout::ECAM.checked_add(offset).ok_or(MapError::BeyondAddressWidth)?;
+        let at = layout::ECAM
+            .checked_add(offset)
+            .ok_or(MapError::BeyondAddressWidth)?;
         let kind = MemoryKind::WriteBack;
         table.map(&mut CoherentTables, at, page.range(), Access::READ, kind)?;
     }

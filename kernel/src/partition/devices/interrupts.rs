@@ -23,7 +23,9 @@ impl Function {
     /// Reads from a page that holds the MSI-X table: the guest's own entries, or the
     /// device's register beside the table.
     pub fn read_msix(&mut self, offset: u64, bytes: u8) -> u64 {
-        let Some(messages) = &mut self.messages else { return u64::MAX };
+        let Some(messages) = &mut self.messages else {
+            return u64::MAX;
+        };
         match in_table(offset, messages.offset, messages.entries.len()) {
             Some(inside) => Table::new(&mut messages.entries).read(inside, bytes),
             None => match bytes {
@@ -43,7 +45,9 @@ impl Function {
         bytes: u8,
         value: u64,
     ) -> Effect {
-        let Some(messages) = &mut self.messages else { return Effect::Denied };
+        let Some(messages) = &mut self.messages else {
+            return Effect::Denied;
+        };
         let Some(inside) = in_table(offset, messages.offset, messages.entries.len()) else {
             match bytes {
                 1 => messages.registers.write_u8(offset, value as u8),
@@ -70,14 +74,22 @@ impl Function {
             self.write_entry(vector, MASKED);
             return Effect::Denied;
         };
-        let mapped = self.iommu.set_interrupt(&self.interrupts, vector, self.address, interrupt);
+        let mapped = self
+            .iommu
+            .set_interrupt(&self.interrupts, vector, self.address, interrupt);
         self.write_entry(vector, if mapped.is_ok() { 0 } else { MASKED });
-        if mapped.is_ok() { Effect::Done } else { Effect::Denied }
+        if mapped.is_ok() {
+            Effect::Done
+        } else {
+            Effect::Denied
+        }
     }
 
     /// Writes the device's entry `vector`: the message that names its remapping entry.
     fn write_entry(&self, vector: u16, control: u32) {
-        let Some(messages) = &self.messages else { return };
+        let Some(messages) = &self.messages else {
+            return;
+        };
         let start = u64::from(vector).wrapping_mul(msix::ENTRY_BYTES.into());
         let start = start.wrapping_add(messages.offset.into());
         let at = |field: u64| start.wrapping_add(field);
@@ -94,7 +106,11 @@ impl Function {
     pub(super) fn set_msix_control(&self, enable: bool, mask_all: bool) {
         if let Some(messages) = &self.messages {
             let enable = if enable { msix::CONTROL_ENABLE } else { 0 };
-            let mask = if mask_all { msix::CONTROL_FUNCTION_MASK } else { 0 };
+            let mask = if mask_all {
+                msix::CONTROL_FUNCTION_MASK
+            } else {
+                0
+            };
             msix::set_control(&self.config, &messages.capability, enable | mask);
         }
     }
@@ -112,8 +128,12 @@ impl Function {
             return Effect::Done;
         }
         let checked = message::check(wanted.address, wanted.data.into(), &partition.core_ids);
-        let Ok(interrupt) = checked else { return Effect::Denied };
-        let mapped = self.iommu.set_interrupt(&self.interrupts, 0, self.address, interrupt);
+        let Ok(interrupt) = checked else {
+            return Effect::Denied;
+        };
+        let mapped = self
+            .iommu
+            .set_interrupt(&self.interrupts, 0, self.address, interrupt);
         let (Ok(()), Some((address, data))) = (mapped, self.interrupts.message(0)) else {
             return Effect::Denied;
         };
@@ -125,7 +145,8 @@ impl Function {
             12
         };
         self.config.write16(register(data_register), data as u16);
-        self.config.write16(register(MSI_CONTROL), off | MSI_CONTROL_ENABLE);
+        self.config
+            .write16(register(MSI_CONTROL), off | MSI_CONTROL_ENABLE);
         Effect::Done
     }
 

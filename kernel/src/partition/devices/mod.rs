@@ -51,7 +51,9 @@ impl fmt::Display for DeviceError {
             Self::NoInterrupts => formatter.write_str("it has neither MSI-X nor MSI"),
             Self::Map(why) => write!(formatter, "its registers: {why}"),
             Self::Iommu(why) => write!(formatter, "{why}"),
-            Self::OutOfFrames => formatter.write_str("no memory is left for its configuration page"),
+            Self::OutOfFrames => {
+                formatter.write_str("no memory is left for its configuration page")
+            }
         }
     }
 }
@@ -128,7 +130,8 @@ impl Function {
     /// The distance of `at` from the first trapped page, if it lies in one of them.
     pub fn trapped_offset(&self, at: GuestPhysical) -> Option<u64> {
         let trapped = self.messages.as_ref()?.trapped;
-        at.checked_offset_from(trapped.start()).filter(|_| trapped.contains(at))
+        at.checked_offset_from(trapped.start())
+            .filter(|_| trapped.contains(at))
     }
 
     /// Reads the configuration space as the guest sees it.
@@ -159,7 +162,11 @@ impl Function {
             Write::MsixControl { enable, mask_all } => self.set_msix_control(enable, mask_all),
             Write::Msi(message) => return self.set_msi(partition, message),
             Write::FunctionLevelReset => {
-                return if self.reset().is_ok() { Effect::Done } else { Effect::Denied };
+                return if self.reset().is_ok() {
+                    Effect::Done
+                } else {
+                    Effect::Denied
+                };
             }
             Write::DeviceControl(bits) => self.set_device_control(bits),
         }
@@ -171,7 +178,10 @@ impl Function {
             (memory, header::COMMAND_MEMORY_SPACE),
             (bus_master, header::COMMAND_BUS_MASTER),
         ];
-        let set = bits.iter().filter(|(on, _)| *on).fold(0, |set, (_, bit)| set | bit);
+        let set = bits
+            .iter()
+            .filter(|(on, _)| *on)
+            .fold(0, |set, (_, bit)| set | bit);
         let all = header::COMMAND_MEMORY_SPACE | header::COMMAND_BUS_MASTER;
         header::update_command(&self.config, set, all & !set);
     }

@@ -81,7 +81,13 @@ pub struct Command {
 
 impl Command {
     const fn identify(cns: u32) -> Self {
-        Self { name: "Identify", opcode: IDENTIFY, namespace: 0, dword_10: cns, dword_11: 0 }
+        Self {
+            name: "Identify",
+            opcode: IDENTIFY,
+            namespace: 0,
+            dword_10: cns,
+            dword_11: 0,
+        }
     }
 
     /// Identify Controller.
@@ -112,12 +118,24 @@ impl Command {
 
     const fn virtualization(dword_10: u32, dword_11: u32) -> Self {
         let name = "Virtualization Management";
-        Self { name, opcode: VIRTUALIZATION_MANAGEMENT, namespace: 0, dword_10, dword_11 }
+        Self {
+            name,
+            opcode: VIRTUALIZATION_MANAGEMENT,
+            namespace: 0,
+            dword_10,
+            dword_11,
+        }
     }
 
     /// Attaches `namespace` to the controllers of the list in the data page.
     pub const fn attach(namespace: u32) -> Self {
         let name = "Namespace Attachment";
-        Self { name, opcode: NAMESPACE_ATTACHMENT, namespace, dword_10: 0, dword_11: 0 }
+        Self {
+            name,
+            opcode: NAMESPACE_ATTACHMENT,
+            namespace,
+            dword_10: 0,
+            dword_11: 0,
+        }
     }
 }

@@ -47,7 +47,8 @@ impl Controller {
 
     /// Stops the controller and waits until it has.
     pub fn disable(self) -> Result<(), StewardError> {
-        self.0.write_u32(CONFIGURATION, self.0.read_u32(CONFIGURATION) & !ENABLE);
+        self.0
+            .write_u32(CONFIGURATION, self.0.read_u32(CONFIGURATION) & !ENABLE);
         self.wait_for_ready(0)
     }
 
@@ -59,7 +60,8 @@ impl Controller {
         completion: HostPhysical,
     ) -> Result<(), StewardError> {
         let last = entries.saturating_sub(1);
-        self.0.write_u32(ADMIN_QUEUE_ATTRIBUTES, (last << 16) | last);
+        self.0
+            .write_u32(ADMIN_QUEUE_ATTRIBUTES, (last << 16) | last);
         self.0.write_u64(ADMIN_SUBMISSION_BASE, submission.as_u64());
         self.0.write_u64(ADMIN_COMPLETION_BASE, completion.as_u64());
         self.0.write_u32(CONFIGURATION, ENTRY_SIZES | ENABLE);
@@ -70,7 +72,9 @@ impl Controller {
         let units = (self.0.read_u64(CAPABILITIES) >> 24) & 0xff;
         let limit = units.max(1).saturating_mul(TIMEOUT_UNIT_MILLISECONDS);
         let reached = || self.0.read_u32(STATUS) & READY == ready;
-        time::wait_for(limit, reached).then_some(()).ok_or(StewardError::NotReady)
+        time::wait_for(limit, reached)
+            .then_some(())
+            .ok_or(StewardError::NotReady)
     }
 
     /// Tells the controller that submission queue 0 has entries up to `tail`.

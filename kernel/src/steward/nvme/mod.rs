@@ -58,11 +58,17 @@ impl fmt::Display for StewardError {
                 "the NVMe controller has no Virtualization Management or Namespace Attachment",
             ),
             Self::NoSecondary(number) => {
-                write!(formatter, "the NVMe controller has no secondary controller for VF {number}")
+                write!(
+                    formatter,
+                    "the NVMe controller has no secondary controller for VF {number}"
+                )
             }
             Self::Silent(name) => write!(formatter, "the NVMe command {name} was not answered"),
             Self::Failed(name, status) => {
-                write!(formatter, "the NVMe command {name} failed with status {status:#x}")
+                write!(
+                    formatter,
+                    "the NVMe command {name} failed with status {status:#x}"
+                )
             }
         }
     }
@@ -89,10 +95,17 @@ impl<'a> Steward<'a> {
     ) -> Result<Self, StewardError> {
         let controller = Controller::map(registers.ok_or(StewardError::NoRegisters)?)?;
         let queue = AdminQueue::new(controller)?;
-        iommu.grant(address, queue.memory()).map_err(|_| StewardError::Iommu)?;
+        iommu
+            .grant(address, queue.memory())
+            .map_err(|_| StewardError::Iommu)?;
         let on = header::COMMAND_MEMORY_SPACE | header::COMMAND_BUS_MASTER;
         header::update_command(&config, on | header::COMMAND_INTERRUPT_DISABLE, 0);
-        let mut steward = Self { address, config, queue, iommu };
+        let mut steward = Self {
+            address,
+            config,
+            queue,
+            iommu,
+        };
         steward.queue.start()?;
         steward.check_capable()?;
         Ok(steward)
@@ -104,10 +117,12 @@ impl<'a> Steward<'a> {
     /// The controller refuses.
     pub fn assign(&mut self, number: u16) -> Result<(), StewardError> {
         let controller = self.secondary(number)?;
-        self.queue.submit(Command::identify_primary_capabilities())?;
+        self.queue
+            .submit(Command::identify_primary_capabilities())?;
         for resource in [Resource::Queues, Resource::Interrupts] {
             let share = self.queue.data_u16(resource.maximum_for_secondary_offset());
-            self.queue.submit(Command::assign(controller, resource, share))?;
+            self.queue
+                .submit(Command::assign(controller, resource, share))?;
         }
         Ok(())
     }
@@ -131,12 +146,15 @@ impl<'a> Steward<'a> {
         self.queue.submit(Command::identify_controller())?;
         let optional_commands = self.queue.data_u16(command::OPTIONAL_ADMIN_COMMANDS_OFFSET);
         let required = command::OPTIONAL_NAMESPACE_MANAGEMENT | command::OPTIONAL_VIRTUALIZATION;
-        (optional_commands & required == required).then_some(()).ok_or(StewardError::NotCapable)
+        (optional_commands & required == required)
+            .then_some(())
+            .ok_or(StewardError::NotCapable)
     }
 
     /// The identifier of the secondary controller that is virtual function `number`.
     fn secondary(&mut self, number: u16) -> Result<u16, StewardError> {
-        self.queue.submit(Command::identify_secondary_controllers())?;
+        self.queue
+            .submit(Command::identify_secondary_controllers())?;
         let count = usize::from(self.queue.data_u16(0) & 0xff);
         let mut entries = (0..count).map(command::SecondaryEntry::at);
         let entry = entries.find(|entry| self.queue.data_u16(entry.virtual_function()) == number);

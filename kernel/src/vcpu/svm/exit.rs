@@ -11,7 +11,9 @@ pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
     let delivers = EventInjection::decode(control.exit_interrupt_info).is_some();
     let code = ExitCode(control.exit_code);
     if code.is_invalid() {
-        return Exit::EntryFailure { code: control.exit_code };
+        return Exit::EntryFailure {
+            code: control.exit_code,
+        };
     }
     match code {
         ExitCode::CPUID => Exit::Cpuid,
@@ -37,7 +39,9 @@ pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
         | ExitCode::MWAIT_CONDITIONAL
         | ExitCode::RDPMC
         | ExitCode::RSM => Exit::Privileged,
-        _ => Exit::Unknown { code: control.exit_code },
+        _ => Exit::Unknown {
+            code: control.exit_code,
+        },
     }
 }
 
@@ -48,7 +52,10 @@ fn msr(information: u64, registers: &Registers) -> Exit {
         return Exit::ReadMsr { msr };
     }
     let low = registers.rax & 0xffff_ffff;
-    Exit::WriteMsr { msr, value: (registers.rdx << 32) | low }
+    Exit::WriteMsr {
+        msr,
+        value: (registers.rdx << 32) | low,
+    }
 }
 
 fn port_access(information_1: u64, information_2: u64) -> PortAccess {
@@ -69,7 +76,6 @@ fn memory_fault(information_1: u64, information_2: u64) -> MemoryFault {
     let fault = NestedPageFault::decode(information_1, information_2);
     MemoryFault {
         address: fault.address,
-        write: fault.write,
         fetch: fault.instruction_fetch,
         during_walk: fault.during_table_walk,
     }

@@ -19,12 +19,18 @@ pub fn check() -> Result<(), Missing> {
     let missing = |what, remedy| Err(Missing { what, remedy });
     let largest = __cpuid(0x8000_0000).eax;
     if largest < SVM_FEATURES || __cpuid(EXTENDED_FEATURES).ecx & SVM == 0 {
-        return missing("SVM", "enable it in the firmware, or under QEMU use -cpu EPYC-Rome");
+        return missing(
+            "SVM",
+            "enable it in the firmware, or under QEMU use -cpu EPYC-Rome",
+        );
     }
     // SAFETY: VM_CR exists where CPUID says SVM; reading has no effect.
     let vm_cr = unsafe { Msr::new(svm::MSR_VM_CR).read() };
     if vm_cr & svm::VM_CR_SVMDIS != 0 {
-        return missing("SVM (VM_CR.SVMDIS is set)", "the firmware has locked it: enable it there");
+        return missing(
+            "SVM (VM_CR.SVMDIS is set)",
+            "the firmware has locked it: enable it there",
+        );
     }
     let leaf = __cpuid(SVM_FEATURES);
     let capabilities = Capabilities::new(leaf.eax, leaf.ebx, leaf.edx);

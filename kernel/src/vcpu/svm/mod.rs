@@ -50,8 +50,9 @@ enum Nmi {
 }
 
 /// A frame that holds one value of type `T`, for good.
-fn leak<T>(make: impl FnOnce(&'static mut core::mem::MaybeUninit<T>) -> &'static mut T)
--> Result<&'static mut T, OutOfFrames> {
+fn leak<T>(
+    make: impl FnOnce(&'static mut core::mem::MaybeUninit<T>) -> &'static mut T,
+) -> Result<&'static mut T, OutOfFrames> {
     let count = (size_of::<T>() as u64).div_ceil(4096);
     let frame: Ram = frames::allocate(count).ok_or(OutOfFrames)?;
     let place = frame.range().start().as_u64() as *mut core::mem::MaybeUninit<T>;
@@ -93,14 +94,24 @@ impl Backend for Svm {
         let msr_permissions = leak(|place| place.write(MsrPermissionMap::deny_all()))?;
         open_native(msr_permissions);
         let io_permissions = leak(|place| place.write(IoPermissionMap::deny_all()))?;
-        Ok(Shared { msr_permissions, io_permissions, second_stage, address_space })
+        Ok(Shared {
+            msr_permissions,
+            io_permissions,
+            second_stage,
+            address_space,
+        })
     }
 
     fn new(shared: &'static Shared) -> Result<Self, OutOfFrames> {
         let vmcb = leak(|place| place.write(Vmcb::new()))?;
         state::configure(vmcb, shared);
         let host_state = frames::allocate(1).ok_or(OutOfFrames)?.range().start();
-        Ok(Self { vmcb, host_state, registers: Registers::default(), nmi: Nmi::Open })
+        Ok(Self {
+            vmcb,
+            host_state,
+            registers: Registers::default(),
+            nmi: Nmi::Open,
+        })
     }
 
     fn reset(&mut self, start: Start) {

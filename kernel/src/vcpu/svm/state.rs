@@ -59,7 +59,13 @@ pub fn reset(vmcb: &mut Vmcb, registers: &mut Registers, start: Start) {
             registers.rbx = ebx.into();
             SaveArea::protected_mode(eip)
         }
-        Start::Image(Entry::Long { rip, rsi, rsp, cr3, gdt }) => {
+        Start::Image(Entry::Long {
+            rip,
+            rsi,
+            rsp,
+            cr3,
+            gdt,
+        }) => {
             registers.rsi = rsi.as_u64();
             let mut state = SaveArea::long_mode(rip, cr3, rsp);
             state.gdtr = Segment::descriptor_table(gdt.base.as_u64(), gdt.limit);

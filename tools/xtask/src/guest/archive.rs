@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 
 /// The file types and permissions of `stat(2)`.
 const FOLDER: u32 = 0o040_755;
-const CHARACTER_DEVICE: u32 = 0o020_600;
 const PROGRAM: u32 = 0o100_755;
 const FILE: u32 = 0o100_644;
 /// Names and contents are padded to this.
@@ -24,53 +23,35 @@ pub struct Archive {
     entries: u32,
 }
 
-/// One entry's header, as far as entries differ.
-#[derive(Debug, Clone, Copy, Default)]
-struct Header {
-    mode: u32,
-    major: u32,
-    minor: u32,
-}
-
 impl Archive {
     /// Adds a folder.
     pub fn add_folder(&mut self, name: &str) -> Result<()> {
-        self.add(name, Header::of(FOLDER), &[])
-    }
-
-    /// Adds a character device.
-    pub fn add_character_device(&mut self, name: &str, major: u32, minor: u32) -> Result<()> {
-        let header = Header {
-            mode: CHARACTER_DEVICE,
-            major,
-            minor,
-        };
-        self.add(name, header, &[])
+        self.add(name, FOLDER, &[])
     }
 
     /// Adds a file that can be executed.
     pub fn add_program(&mut self, name: &str, contents: &[u8]) -> Result<()> {
-        self.add(name, Header::of(PROGRAM), contents)
+        self.add(name, PROGRAM, contents)
     }
 
     /// Adds a file.
     pub fn add_file(&mut self, name: &str, contents: &[u8]) -> Result<()> {
-        self.add(name, Header::of(FILE), contents)
+        self.add(name, FILE, contents)
     }
 
     /// Ends the archive and returns its bytes.
     pub fn finish(mut self) -> Result<Vec<u8>> {
-        self.add(TRAILER, Header::default(), &[])?;
+        self.add(TRAILER, 0, &[])?;
         Ok(self.bytes)
     }
 
-    fn add(&mut self, name: &str, header: Header, contents: &[u8]) -> Result<()> {
+    fn add(&mut self, name: &str, mode: u32, contents: &[u8]) -> Result<()> {
         self.entries = self.entries.checked_add(1).context("too many entries")?;
         let size = u32::try_from(contents.len()).with_context(|| format!("{name} is too large"))?;
         let name_size = name.len().checked_add(1).context("the name is too long")?;
         let fields = [
             self.entries,
-            header.mode,
+            mode,
             0, // user
             0, // group
             1, // links
@@ -78,8 +59,8 @@ impl Archive {
             size,
             0, // the device that holds it, major and minor
             0,
-            header.major,
-            header.minor,
+            0, // the device that it is, major and minor
+            0,
             u32::try_from(name_size)?,
             0, // checksum: none in this format
         ];
@@ -101,15 +82,6 @@ impl Archive {
     }
 }
 
-impl Header {
-    fn of(mode: u32) -> Self {
-        Self {
-            mode,
-            ..Self::default()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +89,7 @@ mod tests {
     fn sample() -> Vec<u8> {
         let mut archive = Archive::default();
         archive.add_folder("dev").unwrap();
-        archive.add_character_device("dev/console", 5, 1).unwrap();
+        archive.add_file("dev/console", &[]).unwrap();
         archive.add_program("init", b"hello").unwrap();
         archive.finish().unwrap()
     }
@@ -139,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_device_numbers_are_where_the_format_has_them() {
+    fn modes_and_sizes_are_where_the_format_has_them() {
         let text = String::from_utf8_lossy(&sample()).into_owned();
         let field = |entry: usize, index: usize| {
             let start = text.match_indices("070701").nth(entry).unwrap().0 + 6 + index * 8;
             u32::from_str_radix(&text[start..start + 8], 16).unwrap()
         };
-        assert_eq!((field(1, 9), field(1, 10)), (5, 1));
+        assert_eq!((field(1, 1), field(1, 6)), (FILE, 0));
         assert_eq!(field(2, 1), PROGRAM);
         assert_eq!((field(2, 6), field(2, 11)), (5, 5));
     }

@@ -235,7 +235,7 @@ pub const TABLE: &[Rule] = &[
             NB_CFG,
             Emulated,
             Denied,
-            "the northbridge is the machine's: 0",
+            "the northbridge is the machine's; a fixed value",
         ),
     ),
     only(
