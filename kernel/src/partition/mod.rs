@@ -15,6 +15,7 @@ pub mod mmio;
 pub mod ports;
 mod provision;
 pub mod stop;
+mod string_io;
 
 extern crate alloc;
 use alloc::boxed::Box;

@@ -4,7 +4,7 @@
 use vdev::power::{self, PowerRequest};
 use vdev::uart;
 
-use super::{Partition, StopCause, config_ports};
+use super::{Partition, StopCause, config_ports, string_io};
 use crate::cpu::local_apic;
 use crate::vcpu::dispatch::Next;
 use crate::vcpu::{Backend, Direction, PortAccess};
@@ -13,12 +13,13 @@ const UART_LAST: u16 = uart::PORT + uart::PORTS - 1;
 
 /// Answers a port access.
 pub fn access<B: Backend>(partition: &Partition, backend: &mut B, access: PortAccess) -> Next {
-    backend.jump(access.next_rip);
     if access.string {
-        // No driver of a stock kernel moves strings through these ports: dropped whole.
+        // None of the ports that are there moves strings.
         partition.deny();
+        string_io::access(partition, backend, access);
         return Next::Resume;
     }
+    backend.jump(access.next_rip);
     match access.direction {
         Direction::In => {
             let value = read(partition, access.port, access.bytes);

@@ -27,9 +27,8 @@ pub fn write_back_caches() {
     unsafe { core::arch::asm!("wbinvd", options(nostack, preserves_flags)) };
 }
 
-/// The bytes of the guest's next instruction: how many could be read, and those.
-pub fn fetch(memory: &GuestRam, state: &CodeState) -> ([u8; MAXIMUM_LENGTH], usize) {
-    let mut bytes = [0; MAXIMUM_LENGTH];
+/// How the guest pages.
+pub const fn paging(state: &CodeState) -> Paging {
     let CodeState {
         cr0,
         cr3,
@@ -37,12 +36,18 @@ pub fn fetch(memory: &GuestRam, state: &CodeState) -> ([u8; MAXIMUM_LENGTH], usi
         efer,
         ..
     } = *state;
-    let paging = Paging::from_registers(&ControlRegisters {
+    Paging::from_registers(&ControlRegisters {
         cr0,
         cr3,
         cr4,
         efer,
-    });
+    })
+}
+
+/// The bytes of the guest's next instruction: how many could be read, and those.
+pub fn fetch(memory: &GuestRam, state: &CodeState) -> ([u8; MAXIMUM_LENGTH], usize) {
+    let mut bytes = [0; MAXIMUM_LENGTH];
+    let paging = paging(state);
     let start = if state.code_long {
         state.rip
     } else {

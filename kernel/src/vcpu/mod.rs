@@ -121,8 +121,10 @@ pub struct PortAccess {
     pub bytes: u8,
     /// Which way.
     pub direction: Direction,
-    /// INS or OUTS, with or without REP.
+    /// INS or OUTS.
     pub string: bool,
+    /// With a REP prefix.
+    pub repeat: bool,
     /// The address of the instruction that follows.
     pub next_rip: u64,
 }
@@ -213,7 +215,10 @@ pub enum Exception {
 #[derive(Debug, Clone, Copy)]
 pub struct CodeState {
     pub rip: u64,
+    pub rflags: u64,
     pub code_base: u64,
+    /// The base of ES.
+    pub data_base: u64,
     pub code_long: bool,
     pub code_default_32: bool,
     pub cr0: u64,

@@ -68,6 +68,7 @@ fn port_access(information_1: u64, information_2: u64) -> PortAccess {
             IoDirection::Out => Direction::Out,
         },
         string: io.string,
+        repeat: io.repeat,
         next_rip: io.next_rip,
     }
 }

@@ -81,7 +81,9 @@ pub fn code_state(vmcb: &Vmcb) -> CodeState {
     let state = &vmcb.state;
     CodeState {
         rip: state.rip,
+        rflags: state.rflags,
         code_base: state.cs.base,
+        data_base: state.es.base,
         code_long: state.cs.is_long(),
         code_default_32: state.cs.is_default_32(),
         cr0: state.cr0,
