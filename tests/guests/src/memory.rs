@@ -1,8 +1,6 @@
 //! Guest-physical memory and device registers, by address.
 
-use core::ptr::{
-    read_volatile, with_exposed_provenance, with_exposed_provenance_mut, write_volatile,
-};
+use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::instruction::reload_paging;
@@ -28,13 +26,50 @@ pub struct Region {
     bytes: usize,
 }
 
-/// A number that memory is read and written in.
-pub trait Unit: Copy {}
+/// A number that memory is read and written in, by one plain move each: the compiler would
+/// fold a volatile read and write into one instruction, as no driver of a real kernel does.
+pub trait Unit: Copy {
+    /// Reads the number at `address`.
+    ///
+    /// # Safety
+    /// The address is mapped, and reading there breaks nothing.
+    unsafe fn load(address: usize) -> Self;
 
-impl Unit for u8 {}
-impl Unit for u16 {}
-impl Unit for u32 {}
-impl Unit for u64 {}
+    /// Writes the number at `address`.
+    ///
+    /// # Safety
+    /// The address is mapped, and no Rust object is there.
+    unsafe fn store(address: usize, value: Self);
+}
+
+macro_rules! unit {
+    ($type:ty, $class:ident, $size:literal, $modifier:literal) => {
+        impl Unit for $type {
+            unsafe fn load(address: usize) -> Self {
+                let value;
+                // SAFETY: the caller vouches for the address.
+                unsafe {
+                    asm!(concat!("mov {0", $modifier, "}, ", $size, " ptr [{1}]"),
+                        out($class) value, in(reg) address, options(nostack, preserves_flags))
+                };
+                value
+            }
+
+            unsafe fn store(address: usize, value: Self) {
+                // SAFETY: the caller vouches for the address.
+                unsafe {
+                    asm!(concat!("mov ", $size, " ptr [{1}], {0", $modifier, "}"),
+                        in($class) value, in(reg) address, options(nostack, preserves_flags))
+                };
+            }
+        }
+    };
+}
+
+unit!(u8, reg_byte, "byte", "");
+unit!(u16, reg, "word", ":x");
+unit!(u32, reg, "dword", ":e");
+unit!(u64, reg, "qword", ":r");
 
 impl Region {
     /// The `bytes` bytes from `address` on; `None` if the guest's own image is there, or if
@@ -67,14 +102,14 @@ impl Region {
         };
         // SAFETY: the address is mapped, in a region without Rust objects, and aligned as far
         // as the processor cares.
-        unsafe { read_volatile(with_exposed_provenance(address)) }
+        unsafe { T::load(address) }
     }
 
     /// Writes the number at `offset`; nothing outside the region.
     pub fn write<T: Unit>(&self, offset: u64, value: T) {
         if let Some(address) = self.address::<T>(offset) {
             // SAFETY: the address is mapped, in a region without Rust objects.
-            unsafe { write_volatile(with_exposed_provenance_mut(address), value) };
+            unsafe { T::store(address, value) };
         }
     }
 

@@ -120,7 +120,10 @@ impl Emulator {
                         bail!("{why}, before {what}{}", self.last_lines());
                     }
                 }
-                Heard::Silence => bail!("no {what} within {limit:?}{}", self.last_lines()),
+                Heard::Silence => {
+                    self.keep_registers();
+                    bail!("no {what} within {limit:?}{}", self.last_lines());
+                }
                 Heard::End => {
                     let error = self.ending();
                     return Err(error.context(format!("QEMU ended before {what}")));
@@ -165,6 +168,15 @@ impl Emulator {
             self.monitor = Some(Monitor::connect(&self.socket)?);
         }
         self.monitor.as_mut().context("QEMU has no monitor")
+    }
+
+    /// Keeps all processors' registers among the logs: where a machine that says nothing is.
+    pub fn keep_registers(&mut self) {
+        let file = self.folder.join("registers.log");
+        let registers = self.monitor().and_then(|m| m.human("info registers -a"));
+        // This is for a failure's reader; that it failed in turn is no news.
+        let text = registers.unwrap_or_else(|error| format!("{error:#}\n"));
+        let _ = fs::write(file, text);
     }
 
     /// Ends QEMU.

@@ -64,6 +64,7 @@ fn listen(emulator: &mut Emulator, record: &mut Record) -> Result<Option<String>
                 return Ok(Some("ended by the user".to_owned()));
             }
             Heard::Silence if emulator.is_out_of_time() => {
+                emulator.keep_registers();
                 return Ok(Some("the time is up".to_owned()));
             }
             Heard::Silence => {}

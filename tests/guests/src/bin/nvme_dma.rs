@@ -55,11 +55,9 @@ fn attack(controller: &Controller, target: u64) -> Verdict {
     controller.restart(OWN_SUBMISSION_QUEUE, OWN_COMPLETION_QUEUE)?;
     controller.prepare_identify(target);
     let written = controller.run_first();
+    // Not judged here: QEMU's controller reports success for data that the IOMMU dropped.
+    // Whoever watches from outside looks at the target's memory and at the fault.
     say!("data to {target:#x}: {written:x?}");
-    ensure!(
-        written != Outcome::Completed(0),
-        "data was written to {target:#x}"
-    );
 
     controller.restart(OWN_SUBMISSION_QUEUE, target)?;
     controller.prepare_identify(OWN_BUFFER);
