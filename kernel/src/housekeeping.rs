@@ -16,6 +16,8 @@ use crate::partition::{Partition, StopCause};
 
 /// How often the loop looks at things that nobody wakes it for.
 const TICKS_A_SECOND: u64 = 50;
+/// Faults that are printed one by one: a guest can cause any number of them.
+const REPORTED_FAULTS: u64 = 256;
 /// A guest's line that is longer is printed in pieces.
 const LINE_BYTES: usize = 240;
 
@@ -89,6 +91,7 @@ impl House {
 
 fn keep(partitions: &[&'static Partition], lines: &mut [Line], iommu: &Iommu) -> ! {
     let mut running = partitions.len();
+    let mut faults = 0_u64;
     start_tick();
     announce_end(running);
     loop {
@@ -106,7 +109,14 @@ fn keep(partitions: &[&'static Partition], lines: &mut [Line], iommu: &Iommu) ->
                 announce_end(running);
             }
         }
-        iommu.take_faults(|fault| report_fault(partitions, fault));
+        iommu.take_faults(|fault| {
+            faults = faults.saturating_add(1);
+            if faults <= REPORTED_FAULTS {
+                report_fault(partitions, fault);
+            } else if faults == REPORTED_FAULTS.saturating_add(1) {
+                log!("more faults follow; they are counted, not printed");
+            }
+        });
         interrupts::wait_unless(|| false);
     }
 }

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use addr::{ApicId, HostPhysical};
 use x86_64::VirtAddr;
+use x86_64::registers::control::{Cr4, Cr4Flags};
 use x86_64::registers::model_specific::GsBase;
 
 use super::descriptors::Descriptors;
@@ -66,6 +67,9 @@ impl Core {
     /// Makes this the value of the core that runs: its descriptor tables, its GS base.
     pub fn install(&'static self) {
         self.descriptors.load();
+        // SAFETY: the IDT just loaded has a handler, on a stack of its own, for the machine
+        // checks that this makes arrive; without it they would reset the machine.
+        unsafe { Cr4::update(|flags| flags.insert(Cr4Flags::MACHINE_CHECK_EXCEPTION)) };
         GsBase::write(VirtAddr::new_truncate((&raw const *self) as u64));
     }
 

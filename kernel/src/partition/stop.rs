@@ -18,6 +18,8 @@ pub enum StopCause {
     EntryFailure(u64),
     /// An exit that Bulkhead does not know, with this code.
     UnknownExit(u64),
+    /// The hardware reported an error of its own, a machine check.
+    MachineCheck,
     /// The guest's memory access during an event's delivery cannot be answered.
     DeliveryFault,
     /// The guest executes memory that it does not have.
@@ -32,6 +34,7 @@ impl fmt::Display for StopCause {
             Self::TripleFault => formatter.write_str("triple fault"),
             Self::EntryFailure(code) => write!(formatter, "entry failure {code:#x}"),
             Self::UnknownExit(code) => write!(formatter, "unknown exit {code:#x}"),
+            Self::MachineCheck => formatter.write_str("machine check"),
             Self::DeliveryFault => formatter.write_str("memory fault during an event's delivery"),
             Self::ExecutesNothing(address) => {
                 write!(

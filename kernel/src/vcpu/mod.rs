@@ -163,6 +163,8 @@ pub enum Exit {
     InvalidateCaches,
     /// Triple fault.
     Shutdown,
+    /// The hardware reports an error of its own while the guest runs.
+    MachineCheck,
     /// The delivery of an event to the guest hit a second-stage violation.
     DeliveryFault,
     /// The CPU refused to enter the guest.
@@ -188,7 +190,10 @@ impl Exit {
             Self::Privileged | Self::InvalidateCaches => ExitReason::PrivilegedInstruction,
             Self::Shutdown => ExitReason::Shutdown,
             Self::EntryFailure { .. } => ExitReason::EntryFailure,
-            Self::InterruptReturn | Self::DeliveryFault | Self::Unknown { .. } => ExitReason::Other,
+            Self::InterruptReturn
+            | Self::DeliveryFault
+            | Self::MachineCheck
+            | Self::Unknown { .. } => ExitReason::Other,
         }
     }
 }

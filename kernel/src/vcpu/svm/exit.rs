@@ -5,6 +5,9 @@ use svm::{EventInjection, ExitCode, IoDirection, IoExit, NestedPageFault, Vmcb};
 
 use super::super::{Direction, Exit, MemoryFault, PortAccess, Registers};
 
+/// The exception with vector 18.
+const MACHINE_CHECK: ExitCode = ExitCode::exception(18);
+
 /// Why the guest of `vmcb` stopped.
 pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
     let control = &vmcb.control;
@@ -24,6 +27,7 @@ pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
         ExitCode::NPF => Exit::Memory(memory_fault(control.exit_info_1, control.exit_info_2)),
         ExitCode::NMI => Exit::NonMaskableInterrupt,
         ExitCode::IRET => Exit::InterruptReturn,
+        MACHINE_CHECK => Exit::MachineCheck,
         ExitCode::SHUTDOWN => Exit::Shutdown,
         ExitCode::INVD => Exit::InvalidateCaches,
         ExitCode::VMRUN

@@ -2,7 +2,7 @@
 //! what is injected.
 
 use guest_image::Entry;
-use svm::{EventInjection, Intercepts1, Intercepts2, SaveArea, Segment, Vmcb};
+use svm::{EventInjection, ExceptionIntercepts, Intercepts1, Intercepts2, SaveArea, Segment, Vmcb};
 
 use super::super::{CodeState, Exception, Registers, Start};
 use super::Shared;
@@ -39,6 +39,7 @@ pub fn configure(vmcb: &mut Vmcb, shared: &Shared) {
         | Intercepts2::MONITOR
         | Intercepts2::MWAIT
         | Intercepts2::MWAIT_CONDITIONAL;
+    control.exception_intercepts = ExceptionIntercepts::MACHINE_CHECK;
     control.io_permission_map = (&raw const *shared.io_permissions) as u64;
     control.msr_permission_map = (&raw const *shared.msr_permissions) as u64;
     control.address_space_id = shared.address_space.into();
