@@ -2,9 +2,8 @@
 //! processors together, and then ends QEMU.
 //!
 //! Arguments: `entry=0x…` (the address of the kernel's first instruction) and `output=FILE`,
-//! into which it writes two numbers: all instructions but repeated string stores, and the
-//! repetitions of these. They clear memory, one repetition after the other, so they say how
-//! much memory there is to clear rather than how long Bulkhead takes.
+//! into which it writes two numbers: all instructions but repeated string stores, and those.
+//! These clear memory; how QEMU counts their repetitions differs by its version.
 //!
 //! Interface: QEMU 10.0, "QEMU TCG Plugins", API version 4 (`include/qemu/qemu-plugin.h`).
 //! Not handled: VMLAUNCH, which QEMU does not emulate.
