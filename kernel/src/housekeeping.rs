@@ -4,6 +4,7 @@
 extern crate alloc;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use vdev::exit_reason::ExitReason;
 
@@ -15,9 +16,9 @@ use crate::partition::build::BuildError;
 use crate::partition::{Partition, StopCause};
 
 /// How often the loop looks at things that nobody wakes it for.
-const TICKS_A_SECOND: u64 = 50;
-/// Faults that are printed one by one: a guest can cause any number of them.
-const REPORTED_FAULTS: u64 = 256;
+const TICK_MILLISECONDS: u64 = 20;
+/// A partition's faults that are printed one by one: a guest can cause any number of them.
+const REPORTED_FAULTS: u64 = 64;
 /// A guest's line that is longer is printed in pieces.
 const LINE_BYTES: usize = 240;
 
@@ -91,7 +92,7 @@ impl House {
 
 fn keep(partitions: &[&'static Partition], lines: &mut [Line], iommu: &Iommu) -> ! {
     let mut running = partitions.len();
-    let mut faults = 0_u64;
+    let foreign_faults = AtomicU64::new(0);
     start_tick();
     announce_end(running);
     loop {
@@ -101,6 +102,8 @@ fn keep(partitions: &[&'static Partition], lines: &mut [Line], iommu: &Iommu) ->
                 if let Err(why) = partition.release_devices(iommu) {
                     log!("partition {}: its functions: {why}", partition.name);
                 }
+                // The release has used the timer for its waits.
+                start_tick();
                 // What was printed between the look above and the stop.
                 drain(partition, line);
                 line.flush(&partition.name);
@@ -110,12 +113,10 @@ fn keep(partitions: &[&'static Partition], lines: &mut [Line], iommu: &Iommu) ->
             }
         }
         iommu.take_faults(|fault| {
-            faults = faults.saturating_add(1);
-            if faults <= REPORTED_FAULTS {
-                report_fault(partitions, fault);
-            } else if faults == REPORTED_FAULTS.saturating_add(1) {
-                log!("more faults follow; they are counted, not printed");
-            }
+            let owner = partitions.iter().find(|one| one.owns(fault.requester));
+            let count = owner.map_or(&foreign_faults, |owner| &owner.faults);
+            let before = count.fetch_add(1, Ordering::Relaxed);
+            report_fault(owner.map(|owner| &*owner.name), fault, before);
         });
         interrupts::wait_unless(|| false);
     }
@@ -130,13 +131,7 @@ fn announce_end(running: usize) {
 
 /// Lets the loop look around now and then, whatever else happens.
 fn start_tick() {
-    const SAMPLE_MILLISECONDS: u64 = 1;
-    let sample = local_apic::measure_timer(|| {
-        time::wait_for(SAMPLE_MILLISECONDS, || false);
-    });
-    let a_second = u64::from(sample).saturating_mul(1000 / SAMPLE_MILLISECONDS);
-    let count = a_second.checked_div(TICKS_A_SECOND).unwrap_or(0);
-    local_apic::start_timer(u32::try_from(count).unwrap_or(u32::MAX).max(1));
+    local_apic::start_timer(time::timer_ticks(TICK_MILLISECONDS));
 }
 
 /// Prints what a guest has printed.
@@ -191,7 +186,8 @@ impl Line {
 }
 
 fn report_stop(partition: &Partition, cause: StopCause) {
-    let denied = partition.denied.load(core::sync::atomic::Ordering::Relaxed);
+    let denied = partition.denied.load(Ordering::Relaxed);
+    let faults = partition.faults.load(Ordering::Relaxed);
     let exits = Exits(partition);
     let dropped = partition.console.dropped();
     log!(
@@ -200,20 +196,21 @@ fn report_stop(partition: &Partition, cause: StopCause) {
     );
     log!(
         "json {{\"event\":\"stopped\",\"name\":\"{}\",\"cause\":\"{cause}\",\"exits\":{exits},\
-         \"denied\":{denied},\"console_bytes_dropped\":{dropped}}}",
+         \"denied\":{denied},\"faults\":{faults},\"console_bytes_dropped\":{dropped}}}",
         partition.name,
     );
 }
 
-fn report_fault(partitions: &[&'static Partition], fault: &vtd::FaultRecord) {
-    let owner = partitions
-        .iter()
-        .find(|partition| partition.owns(fault.requester));
-    let owner = owner.map_or("nobody", |partition| &partition.name);
-    log!(
-        "DMA or interrupt fault of {} ({owner}): {fault}",
-        fault.requester
-    );
+/// Prints a fault of the partition `owner`, unless it has had many `before`.
+fn report_fault(owner: Option<&str>, fault: &vtd::FaultRecord, before: u64) {
+    let owner = owner.unwrap_or("nobody");
+    if before == REPORTED_FAULTS {
+        log!("more faults of {owner} are counted, not printed");
+    }
+    if before >= REPORTED_FAULTS {
+        return;
+    }
+    log!("DMA or interrupt fault of {owner}: {fault}");
     log!(
         "json {{\"event\":\"fault\",\"partition\":\"{owner}\",\"requester\":\"{}\",\
          \"reason\":{},\"address\":{}}}",

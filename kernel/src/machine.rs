@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use addr::ApicId;
+use addr::{ApicId, HostPhysical, Range};
 use boot::BootInfo;
 use page_table::MapError;
 use plan::bundle::Bundle;
@@ -13,16 +13,16 @@ use plan::{ActualMachine, Fit, Plan};
 
 use crate::cpu::bring_up::{self, StartError};
 use crate::cpu::core::{Core, OutOfFrames};
-use crate::cpu::{local_apic, time};
+use crate::cpu::{local_apic, time, topology};
 use crate::host::firmware::{self, Firmware, FirmwareError};
 use crate::host::memory_map::MemoryMap;
 use crate::host::physical::Ram;
-use crate::host::{frames, heap, paging, wall_clock};
+use crate::host::{console, frames, heap, paging, wall_clock};
 use crate::housekeeping::House;
 use crate::iommu::{Iommu, IommuError};
 use crate::module::{self, ModuleError};
 use crate::partition::Partition;
-use crate::partition::build::{self, Resources};
+use crate::partition::build::{self, BuildError, Resources};
 use crate::pci::ecam::Ecam;
 use crate::pci::inventory::Inventory;
 use crate::vcpu::Backend;
@@ -42,6 +42,8 @@ pub enum BootError {
     Paging(MapError),
     /// Time cannot be measured.
     Time(&'static str),
+    /// The page where application processors start is not RAM.
+    NoTrampoline,
     /// The CPU has no x2APIC mode.
     NoX2Apic,
     /// The plan wants another housekeeping core than the one that boots.
@@ -60,10 +62,13 @@ impl fmt::Display for BootError {
             Self::NoMemory => write!(
                 formatter,
                 "no {} KiB of memory below 4 GiB are left beside the plan's partitions; leave some",
-                frames::POOL_BYTES >> 10
+                frames::pool_bytes(1) >> 10
             ),
             Self::Paging(why) => write!(formatter, "Bulkhead's own address space: {why:?}"),
             Self::Time(why) => formatter.write_str(why),
+            Self::NoTrampoline => formatter.write_str(
+                "the firmware keeps the page at 0x8000, where application processors start",
+            ),
             Self::NoX2Apic => formatter.write_str(
                 "the CPU has no x2APIC mode; enable it in the firmware, or under QEMU use \
                  -cpu EPYC-Rome,+x2apic",
@@ -115,13 +120,18 @@ impl Foundation {
             .iter()
             .flat_map(|partition| partition.memory.iter().copied());
         let pool = memory_map
-            .find(frames::POOL_BYTES, owned)
+            .find(frames::pool_bytes(firmware.processors.len()), owned)
             .ok_or(BootError::NoMemory)?;
         memory_map.reserve(pool);
         // SAFETY: the firmware calls it usable RAM; it is neither the kernel's image nor the
         // module, no partition's either, and below 4 GiB, which the boot tables map.
         frames::initialise(unsafe { Ram::new(pool) });
         paging::initialise(&memory_map.data(image, module)).map_err(BootError::Paging)?;
+        if !memory_map.is_usable(bring_up::TRAMPOLINE) {
+            return Err(BootError::NoTrampoline);
+        }
+        // SAFETY: the plan's author says that a 16550, and nothing else, is there.
+        unsafe { console::open(plan.machine.console.port) };
         time::calibrate().map_err(BootError::Time)?;
         wall_clock::initialise();
         Ok(Self {
@@ -130,6 +140,20 @@ impl Foundation {
             plan,
             memory_map,
         })
+    }
+}
+
+impl Foundation {
+    /// Memory that is something else than a function's registers: RAM, configuration space,
+    /// and the addresses below 4 GiB that PCs keep for I/O APICs, HPET, IOMMUs, local APICs
+    /// and firmware (Intel SDM 325384-080, volume 3A, section 11.4.1; VT-d, section 8.3).
+    fn occupied(&self) -> Vec<Range<HostPhysical>> {
+        const CHIPSET: HostPhysical = HostPhysical::new(0xfec0_0000);
+        const CHIPSET_BYTES: u64 = 0x0140_0000;
+        let mut occupied = self.memory_map.usable();
+        occupied.extend(Range::new(CHIPSET, CHIPSET_BYTES));
+        occupied.extend(self.firmware.ecam.iter().filter_map(Ecam::range));
+        occupied
     }
 }
 
@@ -162,18 +186,19 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
         return Err(BootError::Housekeeping { wanted, found });
     }
     Core::new(found)?.install();
+    time::calibrate_timer();
     let iommu = Iommu::block_all(
         foundation.firmware.dmar.as_deref(),
         foundation.plan.machine.iommu,
     )
     .map_err(BootError::Iommu)?;
     let inventory = Inventory::read(Ecam::map(&foundation.firmware.ecam));
-    let others = foundation
-        .firmware
-        .processors
-        .iter()
-        .filter(|id| **id != found);
-    let starts = others.filter_map(|id| wake(*id)).collect();
+    let mut others = foundation.firmware.processors.clone();
+    // Firmware may list a processor twice, as local APIC and as x2APIC.
+    others.sort_unstable();
+    others.dedup();
+    others.retain(|id| *id != found);
+    let starts = others.iter().filter_map(|id| wake(*id)).collect();
     log!(
         "{} on {} cores",
         B::NAME,
@@ -215,14 +240,20 @@ fn build_partitions<B: Backend>(
     for violation in fit.of_machine() {
         log!("the plan does not fit this machine: {violation}");
     }
-    let mut resources = Resources::new(foundation.bundle, machine.iommu, &machine.inventory);
+    let mut resources = Resources::new(
+        foundation.bundle,
+        machine.iommu,
+        &machine.inventory,
+        foundation.occupied(),
+    );
     resources.provision(plan, &fit);
     let mut built = Vec::new();
     for (index, partition) in plan.partitions.iter().enumerate() {
         let violation = fit.of_machine().chain(fit.of_partition(index)).next();
-        let result = match violation {
-            Some(violation) => Err(build::BuildError::DoesNotFit(violation)),
-            None => build::build(index, partition, &mut resources, &machine.starts),
+        let result = match (violation, shared_core(plan, index)) {
+            (Some(violation), _) => Err(BuildError::DoesNotFit(violation)),
+            (None, Some((own, other))) => Err(BuildError::SharedCore { own, other }),
+            (None, None) => build::build(index, partition, &mut resources, &machine.starts),
         };
         match result {
             Ok(partition) => built.push(partition),
@@ -230,6 +261,21 @@ fn build_partitions<B: Backend>(
         }
     }
     built
+}
+
+/// A core of partition `index`, and a thread of the same physical core that is not its own.
+fn shared_core(plan: &Plan, index: usize) -> Option<(ApicId, ApicId)> {
+    let others = plan.partitions.iter().enumerate();
+    let others = others.filter(|(other, _)| *other != index);
+    let foreign: Vec<ApicId> = others
+        .flat_map(|(_, partition)| partition.cores.iter().copied())
+        .chain([plan.machine.housekeeping])
+        .collect();
+    let own = plan.partitions.get(index)?.cores.iter();
+    own.copied().find_map(|own| {
+        let shares = |other: &&ApicId| topology::share_a_core(own, **other);
+        foreign.iter().find(shares).map(|other| (own, *other))
+    })
 }
 
 fn fit<B: Backend>(foundation: &Foundation, machine: &Machine<B>) -> Fit {

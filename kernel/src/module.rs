@@ -7,7 +7,11 @@ use boot::BootInfo;
 use plan::bundle::{Bundle, BundleError};
 use plan::{DecodeError, ImageIndex, Plan};
 
-use crate::host::physical;
+use crate::host::{heap, physical};
+
+/// A decoded plan takes about as many bytes as the encoded one, in many small pieces; the
+/// partitions' own records need the rest of the heap.
+const MAXIMUM_PLAN_BYTES: usize = heap::HEAP_BYTES / 4;
 
 /// Why there is no plan to follow.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub enum ModuleError {
     Absent,
     /// The module is not a bundle.
     Bundle(BundleError),
+    /// The bundle's plan would not fit the boot heap once it is decoded.
+    TooLarge(usize),
     /// The bundle's plan cannot be read.
     Plan(DecodeError),
 }
@@ -28,6 +34,11 @@ impl fmt::Display for ModuleError {
                  pass it as the kernel's module (QEMU: -initrd)",
             ),
             Self::Bundle(why) => write!(formatter, "the boot module: {why}"),
+            Self::TooLarge(bytes) => write!(
+                formatter,
+                "the plan has {bytes} bytes, but this build takes {MAXIMUM_PLAN_BYTES}; shorten \
+                 the guests' command lines or have fewer partitions"
+            ),
             Self::Plan(why) => write!(formatter, "the plan: {why}"),
         }
     }
@@ -49,6 +60,9 @@ pub fn open(range: Range<HostPhysical>) -> Result<(Bundle<'static>, Plan), Modul
     let bytes = unsafe { physical::bytes(range) };
     let bundle = Bundle::parse(bytes).map_err(ModuleError::Bundle)?;
     let entry = bundle.entry(ImageIndex(0)).unwrap_or_default();
+    if entry.len() > MAXIMUM_PLAN_BYTES {
+        return Err(ModuleError::TooLarge(entry.len()));
+    }
     let plan = plan::decode(entry).map_err(ModuleError::Plan)?;
     Ok((bundle, plan))
 }

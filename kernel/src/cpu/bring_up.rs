@@ -14,8 +14,8 @@ use crate::host::physical::{self, OutOfRange, Ram};
 global_asm!(include_str!("trampoline.s"), options(att_syntax));
 
 /// Where `trampoline.s` is linked to run: conventional memory that firmware leaves alone.
-const TRAMPOLINE: u64 = 0x8000;
-const TRAMPOLINE_PAGE: u8 = (TRAMPOLINE >> 12) as u8;
+pub const TRAMPOLINE: HostPhysical = HostPhysical::new(0x8000);
+const TRAMPOLINE_PAGE: u8 = (TRAMPOLINE.as_u64() >> 12) as u8;
 /// A core that has not come up after two start-ups and this long each is not coming.
 const START_UP_MILLISECONDS: u64 = 500;
 
@@ -114,7 +114,7 @@ unsafe fn place_trampoline(words: [u64; 4]) -> Result<(), OutOfRange> {
     let words_offset = ((&raw const trampoline_words) as u64).wrapping_sub(first);
     let bytes = ((&raw const trampoline_end) as u64).wrapping_sub(first);
     let source = Range::new(HostPhysical::new(first), bytes).ok_or(OutOfRange)?;
-    let page = Range::new(HostPhysical::new(TRAMPOLINE), 4096).ok_or(OutOfRange)?;
+    let page = Range::new(TRAMPOLINE, 4096).ok_or(OutOfRange)?;
     // SAFETY: the caller vouches for the page.
     let page = unsafe { Ram::new(page) };
     // SAFETY: the trampoline is a constant of the kernel's image.

@@ -31,6 +31,10 @@ const DELIVERY_INIT: u64 = 0b101 << 8;
 const DELIVERY_START_UP: u64 = 0b110 << 8;
 const LEVEL_ASSERT: u64 = 1 << 14;
 
+/// A task priority of class 1 holds vectors 16 to 31 back (Intel SDM 325384-080, volume 3A,
+/// section 11.8.3.1 "Task and Processor Priorities").
+const EXCEPTION_VECTORS_HELD: u64 = 0x1f;
+
 /// The vector of interrupts that mean nothing but "wake up".
 pub const WAKE_VECTOR: u8 = 0xf0;
 /// The vector of the housekeeping core's timer.
@@ -70,8 +74,9 @@ pub fn id() -> ApicId {
     ApicId(read(X2APIC_ID) as u32)
 }
 
-/// Masks every local source, ends every interrupt in service and opens all priorities:
-/// nothing that a guest left behind can reach the core after it.
+/// Masks every local source and ends every interrupt in service. What a guest left pending on
+/// vectors 16 to 31, which root mode would take for exceptions, is held back; on all others
+/// it arrives and is dropped.
 pub fn reset() {
     write(SPURIOUS_VECTOR, SPURIOUS_ENABLE | SPURIOUS_INTERRUPT_VECTOR);
     for register in LOCAL_VECTOR_TABLE {
@@ -80,7 +85,7 @@ pub fn reset() {
         }
     }
     write(TIMER_INITIAL_COUNT, 0);
-    write(TASK_PRIORITY, 0);
+    write(TASK_PRIORITY, EXCEPTION_VECTORS_HELD);
     // At most one interrupt is in service for each of 256 vectors.
     for _ in 0..256 {
         if !(0..IN_SERVICE_REGISTERS).any(|index| read(IN_SERVICE.wrapping_add(index)) != 0) {
@@ -88,6 +93,11 @@ pub fn reset() {
         }
         end_of_interrupt();
     }
+}
+
+/// Lets interrupts of every vector arrive, as a guest expects it at its start.
+pub fn open_all_priorities() {
+    write(TASK_PRIORITY, 0);
 }
 
 /// Whether the CMCI entry of the local vector table exists (IA32_MCG_CAP bit 10).
@@ -107,6 +117,12 @@ pub fn start_timer(count: u32) {
     write(TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
     write(LOCAL_VECTOR_TIMER, TIMER_PERIODIC | u64::from(TICK_VECTOR));
     write(TIMER_INITIAL_COUNT, count.into());
+}
+
+/// Stops this core's timer.
+pub fn stop_timer() {
+    write(LOCAL_VECTOR_TIMER, LOCAL_VECTOR_MASKED);
+    write(TIMER_INITIAL_COUNT, 0);
 }
 
 /// Counts the timer's ticks while `wait` runs.

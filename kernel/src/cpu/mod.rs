@@ -7,3 +7,4 @@ pub mod interrupts;
 pub mod local_apic;
 pub mod port;
 pub mod time;
+pub mod topology;

@@ -1,8 +1,8 @@
 //! Time: the frequency of the time stamp counter and bounded waits by it.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::port;
+use super::{interrupts, local_apic, port};
 
 /// The PIT's input clock in hertz (Intel 82C54 data sheet).
 const PIT_HERTZ: u64 = 1_193_182;
@@ -20,7 +20,12 @@ const PORT_B_OUTPUT: u8 = 1 << 5;
 /// Port reads take about 1 µs: far more than 10 ms of them means that no PIT counts.
 const PIT_ATTEMPTS: u32 = 10_000_000;
 
+/// How long the local APIC's timer is watched where CPUID tells the TSC's frequency.
+const TIMER_SAMPLE_MILLISECONDS: u64 = 1;
+
 static TSC_HERTZ: AtomicU64 = AtomicU64::new(0);
+/// The local APIC timer's ticks a millisecond.
+static TIMER_TICKS: AtomicU32 = AtomicU32::new(0);
 
 /// The time stamp counter's ticks a second, 0 before [`calibrate`].
 pub fn tsc_hertz() -> u64 {
@@ -85,6 +90,39 @@ fn from_pit() -> Option<u64> {
         .checked_mul(PIT_HERTZ)?
         .checked_div(PIT_TICKS.into())?;
     counted.then_some(hertz)
+}
+
+/// Finds the local APIC timer's frequency; after [`calibrate`], with the local APIC enabled.
+pub fn calibrate_timer() {
+    let ticks = local_apic::measure_timer(|| {
+        wait_for(TIMER_SAMPLE_MILLISECONDS, || false);
+    });
+    TIMER_TICKS.store(ticks.max(1), Ordering::Relaxed);
+}
+
+/// The local APIC timer's ticks in `milliseconds`, as far as its counter goes.
+pub fn timer_ticks(milliseconds: u64) -> u32 {
+    let ticks = u64::from(TIMER_TICKS.load(Ordering::Relaxed)).saturating_mul(milliseconds);
+    u32::try_from(ticks).unwrap_or(u32::MAX).max(1)
+}
+
+/// Lets `milliseconds` go by in HLT; on the housekeeping core only, whose local APIC timer
+/// this sets, after [`calibrate_timer`].
+pub fn sleep(milliseconds: u64) {
+    let ticks = tsc_hertz().saturating_mul(milliseconds) / 1000;
+    let start = read_tsc();
+    let over = || read_tsc().wrapping_sub(start) > ticks;
+    local_apic::start_timer(timer_ticks(1));
+    while !over() {
+        interrupts::wait_unless(over);
+    }
+    local_apic::stop_timer();
+}
+
+/// Lets `milliseconds` go by without giving the core away: what a guest's core does, which
+/// must not take interrupts.
+pub fn spin(milliseconds: u64) {
+    wait_for(milliseconds, || false);
 }
 
 /// Waits until `condition` holds, at most `milliseconds`; whether it came to hold.

@@ -3,14 +3,23 @@
 //! They come, in order and cleared, from one pool that boot picks out of the memory which
 //! neither the kernel, the boot module nor any partition owns. None is ever given back.
 
+use core::mem::MaybeUninit;
+
 use addr::{Address, HostPhysical, PageSize, Range};
 use page_table::TableMemory;
 use spin::Mutex;
 
 use super::physical::Ram;
 
-/// The pool's size in bytes: an upper bound, of which only what is used counts as resident.
-pub const POOL_BYTES: u64 = 4 << 20;
+/// What the pool has in bytes for partitions, and for each core's stacks: an upper bound, of
+/// which only what is used counts as resident.
+const PARTITION_BYTES: u64 = 4 << 20;
+const CORE_BYTES: u64 = 64 << 10;
+
+/// The size in bytes of the pool for a machine with `cores` cores.
+pub const fn pool_bytes(cores: usize) -> u64 {
+    PARTITION_BYTES.saturating_add(CORE_BYTES.saturating_mul(cores as u64))
+}
 
 static POOL: Mutex<Option<Pool>> = Mutex::new(None);
 
@@ -41,6 +50,17 @@ pub fn allocate(count: u64) -> Option<Ram> {
     let frames = unsafe { Ram::new(range) };
     frames.clear();
     Some(frames)
+}
+
+/// Puts `value` into frames of its own, for good; `None` if the pool has no more.
+pub fn place<T>(value: T) -> Option<&'static mut T> {
+    let count = (size_of::<T>() as u64).div_ceil(PageSize::Size4KiB.bytes());
+    let frames = allocate(count)?;
+    let place = frames.range().start().as_u64() as *mut MaybeUninit<T>;
+    // SAFETY: the frames are big enough, aligned to a page (no type here asks for more), never
+    // given out again, and `frames`, their only other name, ends here.
+    let place = unsafe { &mut *place };
+    Some(place.write(value))
 }
 
 /// The bytes given out.

@@ -53,6 +53,18 @@ impl MemoryMap {
         data
     }
 
+    /// All usable RAM, whoever owns it.
+    pub fn usable(&self) -> Vec<Range<HostPhysical>> {
+        self.usable.clone()
+    }
+
+    /// Whether the page at `page` is usable RAM.
+    pub fn is_usable(&self, page: HostPhysical) -> bool {
+        let page = Range::new(page, PageSize::Size4KiB.bytes());
+        let inside = |page| self.usable.iter().any(|range| range.encloses(page));
+        page.is_some_and(inside)
+    }
+
     /// Usable RAM above the first MiB without the reserved ranges.
     pub fn free(&self) -> Vec<Range<HostPhysical>> {
         let low = Range::new(HostPhysical::new(0), LOW_MEMORY_END);

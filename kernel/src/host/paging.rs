@@ -105,10 +105,13 @@ pub fn largest_page() -> PageSize {
 pub fn map_device(range: Range<HostPhysical>) -> Result<(), MapError> {
     let mut guard = TABLE.lock();
     let table = guard.as_mut().ok_or(MapError::OutOfTables)?;
-    if let Some(found) = table.translate(&CoherentTables, range.start()) {
-        return (found.kind == MemoryKind::Uncached)
-            .then_some(())
-            .ok_or(MapError::AlreadyMapped);
+    let is_device = |page: HostPhysical| {
+        let found = table.translate(&CoherentTables, page);
+        found.is_some_and(|found| found.kind == MemoryKind::Uncached)
+    };
+    let mut pages = (0..range.bytes()).step_by(PageSize::Size4KiB.bytes() as usize);
+    if pages.all(|offset| range.start().checked_add(offset).is_some_and(is_device)) {
+        return Ok(());
     }
     map(
         table,

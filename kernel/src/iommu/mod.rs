@@ -186,16 +186,12 @@ impl Domain {
     ///
     /// # Errors
     /// A function is under no unit.
-    pub fn attach(
-        &self,
-        iommu: &Iommu,
-        functions: impl Iterator<Item = RequesterId>,
-    ) -> Result<(), IommuError> {
+    pub fn attach(&self, iommu: &Iommu, functions: &[RequesterId]) -> Result<(), IommuError> {
         let (Some(vtd), Some(domain)) = (&iommu.0, &self.0) else {
             return Ok(());
         };
         functions
-            .into_iter()
-            .try_for_each(|address| vtd.attach(address, domain))
+            .iter()
+            .try_for_each(|address| vtd.attach(*address, domain))
     }
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use addr::{ApicId, GuestPhysical, Range, RequesterId};
+use addr::{ApicId, GuestPhysical, HostPhysical, Range, RequesterId};
 use guest_image::acpi::{self, AcpiError, Description};
 use guest_image::elf::{self, ElfError};
 use guest_image::layout::{self, LayoutError};
@@ -48,6 +48,10 @@ pub enum BuildError<'a> {
     Iommu(IommuError),
     /// One of its functions cannot be given away.
     Device(RequesterId, DeviceError),
+    /// Two threads of one core would run for different owners, who could watch one another.
+    SharedCore { own: ApicId, other: ApicId },
+    /// More partitions than the CPU can tell apart, or more cores than one can have.
+    TooMany(&'static str),
     /// Its ACPI tables could not be made.
     Acpi(AcpiError),
     /// Its image is no Linux kernel that can be started.
@@ -67,6 +71,12 @@ impl fmt::Display for BuildError<'_> {
             Self::Map(why) => write!(formatter, "its second-stage table: {why:?}"),
             Self::Iommu(why) => write!(formatter, "{why}"),
             Self::Device(address, why) => write!(formatter, "function {address}: {why}"),
+            Self::SharedCore { own, other } => write!(
+                formatter,
+                "its core {own} is a thread of the same physical core as core {other}, which is \
+                 not its own; give it both, or leave one unused"
+            ),
+            Self::TooMany(what) => write!(formatter, "there are too many {what}"),
             Self::Acpi(why) => write!(formatter, "its ACPI tables: {why}"),
             Self::Linux(why) => write!(formatter, "its kernel: {why}"),
             Self::Elf(why) => write!(formatter, "its image: {why}"),
@@ -103,6 +113,9 @@ impl From<OutOfFrames> for BuildError<'_> {
     }
 }
 
+/// Targets of an inter-processor interrupt are a set of 64 bits.
+const MAXIMUM_CORES: usize = 64;
+
 /// What all partitions are built from.
 pub struct Resources<'a> {
     bundle: Bundle<'static>,
@@ -112,20 +125,37 @@ pub struct Resources<'a> {
     pub inventory: &'a Inventory,
     /// The physical functions whose virtual functions are on.
     pub provision: Provision,
+    /// Memory that no BAR may lie in: RAM, the chipset's own, and the BARs given away so far.
+    taken: Vec<Range<HostPhysical>>,
     processor: Processor,
 }
 
 impl<'a> Resources<'a> {
-    /// Nothing provisioned yet.
-    pub fn new(bundle: Bundle<'static>, iommu: &'static Iommu, inventory: &'a Inventory) -> Self {
+    /// Nothing provisioned yet; no BAR may lie in the memory of `taken`.
+    pub fn new(
+        bundle: Bundle<'static>,
+        iommu: &'static Iommu,
+        inventory: &'a Inventory,
+        taken: Vec<Range<HostPhysical>>,
+    ) -> Self {
         let provision = Provision::default();
         Self {
             bundle,
             iommu,
             inventory,
             provision,
+            taken,
             processor: Processor::detect(cpuid),
         }
+    }
+
+    /// Gives `range` to the function one of whose BARs it is; whether nobody else has any of it.
+    pub fn claim(&mut self, range: Range<HostPhysical>) -> bool {
+        let free = !self.taken.iter().any(|taken| taken.overlaps(range));
+        if free {
+            self.taken.push(range);
+        }
+        free
     }
 
     /// Switches on the virtual functions of all partitions that `fit`.
@@ -145,6 +175,15 @@ pub fn build<B: Backend>(
     starts: &[&'static bring_up::Start<Seat<B>>],
 ) -> Result<&'static Partition, BuildError<'static>> {
     let seats = seats(source, starts);
+    let space = address_space(index);
+    if u32::from(space) >= B::address_spaces() {
+        return Err(BuildError::TooMany(
+            "partitions for the CPU's address spaces",
+        ));
+    }
+    if source.cores.len() > MAXIMUM_CORES {
+        return Err(BuildError::TooMany("cores for one partition"));
+    }
     // SAFETY: `plan::fit` has found these ranges in usable RAM that Bulkhead does not keep,
     // aligned, and disjoint from every other partition's; a partition is built once.
     let memory = unsafe { GuestRam::new(&source.memory) };
@@ -166,10 +205,9 @@ pub fn build<B: Backend>(
     let windows = devices::windows(&functions);
     memory.clear();
     let entry = load(source, resources, &memory, &map, &windows)?;
-    let space = address_space(index);
     let shared: &'static B::Shared = Box::leak(Box::new(B::share(table.root(), space)?));
-    let partition = assemble(source, resources, (memory, functions, &seats));
-    domain.attach(resources.iommu, partition.requesters())?;
+    let partition = assemble(source, resources, (memory, functions, &seats))?;
+    domain.attach(resources.iommu, &partition.requesters)?;
     let exits: &'static _ = Box::leak(Box::new(|reason| partition.exits(reason)));
     for (number, start) in seats.iter().enumerate() {
         let backend = Mutex::new(B::new(shared)?);
@@ -239,16 +277,19 @@ fn assemble<B: Backend>(
     source: &plan::Partition,
     resources: &Resources<'_>,
     (memory, functions, seats): Parts<'_, B>,
-) -> &'static Partition {
+) -> Result<&'static Partition, OutOfFrames> {
+    let console = console::Ring::new().ok_or(OutOfFrames)?;
     let cores: Box<[&'static Core]> = seats.iter().map(|start| start.core).collect();
-    Box::leak(Box::new(Partition {
+    Ok(Box::leak(Box::new(Partition {
         name: String::from(source.name.as_str()),
         core_ids: cores.iter().map(|core| core.id).collect(),
         counters: cores.iter().map(|_| Default::default()).collect(),
         cores,
         memory,
+        requesters: functions.iter().map(|function| function.address).collect(),
         functions: functions.into_iter().map(Mutex::new).collect(),
-        console: console::Ring::new(),
+        faults: AtomicU64::new(0),
+        console,
         uart: Mutex::new(Uart::new()),
         config_address: source.config_ports.then(|| AtomicU32::new(0)),
         denied: AtomicU64::new(0),
@@ -256,5 +297,5 @@ fn assemble<B: Backend>(
         tsc_origin: time::read_tsc(),
         life: stop::Life::new(),
         housekeeping: local_apic::id(),
-    }))
+    })))
 }

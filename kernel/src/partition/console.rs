@@ -1,9 +1,9 @@
 //! What a guest prints, on its way to the housekeeping core: a ring that one writer at a
 //! time fills and one reader empties, neither waiting for the other.
 
-extern crate alloc;
-use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use crate::host::frames;
 
 /// Bytes that wait at most; what comes on top is dropped and counted.
 const RING_BYTES: usize = 16 * 1024;
@@ -11,23 +11,23 @@ const RING_BYTES: usize = 16 * 1024;
 /// A ring of bytes. Writers hold the partition's UART lock, so that there is one at a time;
 /// the housekeeping core is the only reader.
 pub struct Ring {
-    bytes: Box<[AtomicU8]>,
+    bytes: &'static [AtomicU8; RING_BYTES],
     written: AtomicU32,
     read: AtomicU32,
     dropped: AtomicU64,
 }
 
 impl Ring {
-    /// An empty ring.
-    pub fn new() -> Self {
-        let bytes = (0..RING_BYTES).map(|_| AtomicU8::new(0)).collect();
+    /// An empty ring; `None` if no frame is left for it.
+    pub fn new() -> Option<Self> {
+        let bytes = frames::place([const { AtomicU8::new(0) }; RING_BYTES])?;
         let zero = || AtomicU32::new(0);
-        Self {
+        Some(Self {
             bytes,
             written: zero(),
             read: zero(),
             dropped: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Adds a byte, or counts it as dropped; whether somebody should come and read.

@@ -29,7 +29,7 @@ use vdev::processor::Processor;
 use vdev::uart::Uart;
 
 use crate::cpu::core::{Core, Request};
-use crate::cpu::local_apic;
+use crate::cpu::{local_apic, time};
 use crate::iommu::{Iommu, IommuError};
 use crate::vcpu::counters::Counters;
 pub use stop::StopCause;
@@ -54,6 +54,10 @@ pub struct Partition {
     pub uart: Mutex<Uart>,
     /// The address register of CF8/CFC, where the plan offers these ports.
     pub config_address: Option<AtomicU32>,
+    /// The requester IDs of its PCI functions.
+    pub requesters: Box<[RequesterId]>,
+    /// How often the IOMMU refused something to its functions.
+    pub faults: AtomicU64,
     /// How often it was denied something.
     pub denied: AtomicU64,
     /// What the CPU has, as far as the MSR policy depends on it.
@@ -100,16 +104,9 @@ impl Partition {
         self.life.take_stop()
     }
 
-    /// The requester IDs of its functions.
-    pub fn requesters(&self) -> impl Iterator<Item = RequesterId> + '_ {
-        self.functions
-            .iter()
-            .map(|function| function.lock().address)
-    }
-
     /// Whether the function with this requester ID is the partition's.
     pub fn owns(&self, requester: RequesterId) -> bool {
-        self.requesters().any(|address| address == requester)
+        self.requesters.contains(&requester)
     }
 
     /// Takes the functions of a stopped partition back: reset, silent, without memory.
@@ -119,7 +116,7 @@ impl Partition {
     pub fn release_devices(&self, iommu: &Iommu) -> Result<(), IommuError> {
         let release = |function: &Mutex<devices::Function>| {
             let mut function = function.lock();
-            let silent = function.reset();
+            let silent = function.reset(time::sleep);
             silent.and(iommu.revoke(function.address))
         };
         self.functions.iter().map(release).fold(Ok(()), Result::and)

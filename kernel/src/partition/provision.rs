@@ -4,7 +4,7 @@
 extern crate alloc;
 use alloc::vec::Vec;
 
-use addr::RequesterId;
+use addr::{HostPhysical, Range, RequesterId};
 use pci_config::bar;
 use pci_config::header::Class;
 use plan::{Fit, Function, Plan};
@@ -41,9 +41,10 @@ impl Provision {
         physical.sort_unstable();
         physical.dedup();
         let mut ready = Vec::new();
+        let mut taken = Vec::new();
         for address in physical {
             let wanted = wanted(&functions, address);
-            match switch_on(inventory, iommu, address, &wanted) {
+            match switch_on(inventory, iommu, (address, &wanted), &mut taken) {
                 Ok(function) => ready.push(function),
                 Err(why) => log!("virtual functions of {address} are not given away: {why}"),
             }
@@ -74,11 +75,12 @@ fn wanted(functions: &[Function], address: RequesterId) -> Vec<Wanted> {
 fn switch_on(
     inventory: &Inventory,
     iommu: &Iommu,
-    address: RequesterId,
-    wanted: &[Wanted],
+    (address, wanted): (RequesterId, &[Wanted]),
+    taken: &mut Vec<Range<HostPhysical>>,
 ) -> Result<PhysicalFunction, alloc::boxed::Box<dyn core::fmt::Display>> {
     let highest = wanted.iter().map(|(number, _)| *number).max().unwrap_or(0);
-    let function = PhysicalFunction::prepare(inventory, address, highest).map_err(display)?;
+    let function =
+        PhysicalFunction::prepare(inventory, address, highest, taken).map_err(display)?;
     let is_nvme = inventory
         .header(address)
         .is_some_and(|header| header.class == Class::NVM_EXPRESS);
@@ -90,6 +92,7 @@ fn switch_on(
     let registers = bars.first().and_then(Option::as_ref);
     let mut steward =
         Steward::start(address, function.config, registers, iommu).map_err(display)?;
+    steward.take_namespaces(wanted).map_err(display)?;
     for (number, _) in wanted {
         steward.assign(*number).map_err(display)?;
     }

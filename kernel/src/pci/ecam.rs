@@ -2,7 +2,7 @@
 //! Specification 6.0, section 7.2.2 "PCI Express Enhanced Configuration Access Mechanism").
 
 use acpi::EcamRegion;
-use addr::{Address, Range, RequesterId};
+use addr::{Address, HostPhysical, Range, RequesterId};
 use pci_config::ConfigSpace;
 
 use crate::host::paging;
@@ -23,10 +23,7 @@ impl Ecam {
     /// Maps the window of segment 0; `None` if the firmware describes none that can be.
     pub fn map(regions: &[EcamRegion]) -> Option<Self> {
         let region = regions.iter().find(|region| region.segment == 0)?;
-        let offset = u64::from(region.first_bus).checked_mul(BUS_BYTES)?;
-        let buses = u64::from(region.last_bus.checked_sub(region.first_bus)?).checked_add(1)?;
-        let start = region.base.checked_add(offset)?;
-        let range = Range::new(start, buses.checked_mul(BUS_BYTES)?)?;
+        let range = Self::range(region)?;
         paging::map_device(range).ok()?;
         // SAFETY: the firmware says that this is configuration space, and it is mapped,
         // uncached. A function's DMA is behind the IOMMU before it is ever switched on.
@@ -36,6 +33,14 @@ impl Ecam {
             first_bus: region.first_bus,
             last_bus: region.last_bus,
         })
+    }
+
+    /// The memory of a window.
+    pub fn range(region: &EcamRegion) -> Option<Range<HostPhysical>> {
+        let offset = u64::from(region.first_bus).checked_mul(BUS_BYTES)?;
+        let buses = u64::from(region.last_bus.checked_sub(region.first_bus)?).checked_add(1)?;
+        let start = region.base.checked_add(offset)?;
+        Range::new(start, buses.checked_mul(BUS_BYTES)?)
     }
 
     /// The configuration space of the function at `address`.

@@ -1,10 +1,13 @@
 //! Switching on the virtual functions that the plan names (PCI Express Base Specification
 //! 6.0, chapter 9 "Single Root I/O Virtualization and Sharing").
 
+extern crate alloc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use addr::{HostPhysical, Range, RequesterId};
 use pci_config::bar::{self, Bar, Bars};
+use pci_config::header::HeaderType;
 use pci_config::single_root_io::{self, SingleRootIo, SingleRootIoError};
 use pci_config::window::Allocator;
 use pci_config::{ConfigSpace, bridge, express, header};
@@ -13,8 +16,11 @@ use super::ecam::EcamFunction;
 use super::inventory::Inventory;
 use crate::cpu::time;
 
-/// Section 9.3.3.3.1 "VF Enable": virtual functions may take this long to be ready.
+/// Section 9.3.3.3.1 "VF Enable": no virtual function may be touched for this long after it
+/// is set.
 const READY_MILLISECONDS: u64 = 100;
+/// The same section: nor may the capability be changed for this long after it is cleared.
+const GONE_MILLISECONDS: u64 = 1000;
 
 /// Why a physical function's virtual functions are not there.
 #[derive(Debug)]
@@ -80,6 +86,7 @@ impl PhysicalFunction {
         inventory: &Inventory,
         address: RequesterId,
         number: u16,
+        taken: &mut Vec<Range<HostPhysical>>,
     ) -> Result<Self, EnableError> {
         let config = inventory.config(address).ok_or(EnableError::NotCapable)?;
         let capability = single_root_io::read(&config).ok_or(EnableError::NotCapable)?;
@@ -89,6 +96,7 @@ impl PhysicalFunction {
         if capability.read_enabled(&config) {
             // Firmware or an earlier owner left them on.
             capability.disable(&config);
+            time::sleep(GONE_MILLISECONDS);
         }
         let forwards = express::read(&above).is_some_and(|port| port.enable_ari_forwarding(&above));
         if forwards {
@@ -111,12 +119,13 @@ impl PhysicalFunction {
             return Err(EnableError::Bus(last));
         }
         let mut bars = capability.size_bars(&config);
-        let mut allocator = allocator(inventory, &above, address.bus())?;
+        let mut allocator = allocator(inventory, &above, address.bus(), taken)?;
         for bar in bars.iter_mut().flatten() {
             let bytes = bar.size.checked_mul(number.into());
             let bytes = bytes.ok_or(EnableError::WindowFull(u64::MAX))?;
             let place = allocator.place(bytes, bar.size.max(4096));
             let place = place.ok_or(EnableError::WindowFull(bytes))?;
+            taken.push(place);
             bar.address = place.start().as_u64();
             capability.set_bar_address(&config, bar, bar.address);
         }
@@ -135,6 +144,7 @@ impl PhysicalFunction {
     /// It does not answer in time.
     pub fn enable(&self, inventory: &Inventory) -> Result<(), EnableError> {
         self.capability.enable(&self.config);
+        time::sleep(READY_MILLISECONDS);
         let last = self
             .virtual_function(self.number)
             .ok_or(EnableError::NotCapable)?;
@@ -162,28 +172,43 @@ impl PhysicalFunction {
     }
 }
 
-/// The bridge's window without what the functions behind it use already.
+/// The bridge's window without what the functions behind it use already: their own BARs, the
+/// windows of bridges among them, and the VF BARs that were placed before.
 fn allocator(
     inventory: &Inventory,
     above: &EcamFunction,
     bus: u8,
+    taken: &[Range<HostPhysical>],
 ) -> Result<Allocator, EnableError> {
     let window = bridge::memory_window(above).ok_or(EnableError::NoWindow)?;
     let mut allocator = Allocator::new(window);
-    for address in inventory.functions().filter(|address| address.bus() == bus) {
-        let Some(config) = inventory.config(address) else {
-            continue;
-        };
-        for used in bar::size_bars(&config).iter().flatten() {
-            let Some(range) = Range::new(HostPhysical::new(used.address), used.size) else {
-                continue;
-            };
-            if window.overlaps(range) {
-                allocator
-                    .reserve(range)
-                    .map_err(|_| EnableError::WindowFull(used.size))?;
-            }
+    let neighbours = inventory.functions().filter(|address| address.bus() == bus);
+    let used = neighbours.flat_map(|address| used_by(inventory, address));
+    for range in used.chain(taken.iter().copied()) {
+        if window.overlaps(range) {
+            allocator
+                .reserve(range)
+                .map_err(|_| EnableError::WindowFull(range.bytes()))?;
         }
     }
     Ok(allocator)
+}
+
+/// The memory that a function answers to: its BARs and, for a bridge, its windows.
+fn used_by(inventory: &Inventory, address: RequesterId) -> Vec<Range<HostPhysical>> {
+    let Some(config) = inventory.config(address) else {
+        return Vec::new();
+    };
+    let bars = bar::size_bars(&config);
+    let bars = bars.iter().flatten();
+    let bars = bars.filter_map(|bar| Range::new(HostPhysical::new(bar.address), bar.size));
+    let is_bridge = inventory
+        .header(address)
+        .is_some_and(|header| header.header_type == HeaderType::BRIDGE);
+    let windows = [
+        bridge::memory_window(&config),
+        bridge::prefetchable_window(&config),
+    ];
+    let windows = windows.into_iter().flatten().filter(|_| is_bridge);
+    bars.chain(windows).collect()
 }

@@ -39,7 +39,10 @@ pub fn handle<B: Backend>(occupant: &Occupant<B>, backend: &mut B, exit: Exit) -
         Exit::InvalidateCaches => invalidate_caches(backend),
         Exit::Shutdown => return Next::Stop(StopCause::TripleFault),
         Exit::EntryFailure { code } => return Next::Stop(StopCause::EntryFailure(code)),
-        Exit::MachineCheck => return Next::Stop(StopCause::MachineCheck),
+        Exit::MachineCheck => {
+            super::instruction::end_machine_check();
+            return Next::Stop(StopCause::MachineCheck);
+        }
         Exit::DeliveryFault => return Next::Stop(StopCause::DeliveryFault),
         Exit::Unknown { code } => return Next::Stop(StopCause::UnknownExit(code)),
     }

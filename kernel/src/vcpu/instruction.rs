@@ -27,6 +27,14 @@ pub fn write_back_caches() {
     unsafe { core::arch::asm!("wbinvd", options(nostack, preserves_flags)) };
 }
 
+/// Clears MCG_STATUS.MCIP: while it is set, a further machine check shuts the core down.
+pub fn end_machine_check() {
+    const MCG_STATUS: u32 = 0x179 + 1;
+    // SAFETY: a CPU that has just raised a machine check has the register; clearing it tells
+    // that the check has been seen.
+    unsafe { x86_64::registers::model_specific::Msr::new(MCG_STATUS).write(0) };
+}
+
 /// How the guest pages.
 pub const fn paging(state: &CodeState) -> Paging {
     let CodeState {

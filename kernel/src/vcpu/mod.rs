@@ -286,12 +286,18 @@ pub trait Backend: Sized + Send + 'static {
     /// Puts the virtual CPU into the state in which it begins.
     fn reset(&mut self, start: Start);
 
-    /// Runs the guest until its next exit. External interrupts stay off from then on, until
-    /// the next `run` or [`Backend::leave`].
+    /// Runs the guest until its next exit; interrupts are held.
     fn run(&mut self) -> Exit;
 
+    /// Keeps all interrupts, NMIs too, from this core while it is in root mode: they wait for
+    /// the guest. In force until [`Backend::release_interrupts`].
+    fn hold_interrupts();
+
     /// Lets this core take interrupts in root mode again.
-    fn leave();
+    fn release_interrupts();
+
+    /// How many address spaces can be told apart, root mode's included.
+    fn address_spaces() -> u32;
 
     /// The guest's general registers.
     fn registers(&mut self) -> &mut Registers;

@@ -145,6 +145,10 @@ fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits
 fn run<B: Backend>(core: &Core, occupant: &'static Occupant<B>, start: Start) -> Left {
     let mut guard = occupant.backend.lock();
     let backend = &mut *guard;
+    // From here on a request's NMI waits for the guest to be entered: none is lost between
+    // the look into the mailbox and the entry.
+    B::hold_interrupts();
+    local_apic::open_all_priorities();
     backend.reset(start);
     let left = loop {
         if let Some(left) = answer(core, backend) {
@@ -157,8 +161,9 @@ fn run<B: Backend>(core: &Core, occupant: &'static Occupant<B>, start: Start) ->
             break Left::Stopped;
         }
     };
-    B::leave();
+    // First the local APIC, which keeps back what no handler of root mode can take.
     local_apic::reset();
+    B::release_interrupts();
     left
 }
 
@@ -176,10 +181,12 @@ fn answer<B: Backend>(core: &Core, backend: &mut B) -> Option<Left> {
     if core.mailbox.take(Request::STOP) {
         return Some(Left::Stopped);
     }
-    // A SIPI to a virtual CPU that runs is ignored, and only the boot CPU is asked to run.
+    // A SIPI that follows an INIT stays in the mailbox for the wait that begins now.
+    if core.mailbox.take(Request::INIT) {
+        return Some(Left::WaitsForStartUp);
+    }
+    // One to a virtual CPU that runs is ignored, and only a boot CPU at rest is asked to run.
     core.mailbox.take(Request::START_UP);
     core.mailbox.take(Request::RUN);
-    core.mailbox
-        .take(Request::INIT)
-        .then_some(Left::WaitsForStartUp)
+    None
 }

@@ -39,7 +39,9 @@ pub struct Vtd {
     contexts: Mutex<Contexts>,
     remapping: Mutex<Remapping>,
     largest_page: PageSize,
-    reserved: Vec<RequesterId>,
+    /// Where firmware keeps memory of its own reachable: the first step to the function, and
+    /// whether that is the function itself.
+    reserved: Vec<(RequesterId, bool)>,
 }
 
 /// What some functions reach.
@@ -78,8 +80,10 @@ impl Vtd {
             .unwrap_or(PageSize::Size4KiB);
         let reserved = dmar.reserved_memory().flat_map(|region| region.scopes);
         let reserved = reserved.filter_map(|scope| {
-            let (device, function) = scope.path().next()?;
-            RequesterId::new(scope.start_bus, device, function)
+            let mut path = scope.path();
+            let (device, function) = path.next()?;
+            let first = RequesterId::new(scope.start_bus, device, function)?;
+            Some((first, path.next().is_none()))
         });
         Ok(Self {
             largest_page,
@@ -129,7 +133,12 @@ impl Vtd {
     /// # Errors
     /// Firmware has reserved memory for the function, or no memory is left for a table.
     pub fn attach(&self, address: RequesterId, domain: &Domain) -> Result<(), IommuError> {
-        if self.reserved.contains(&address) {
+        // Which function lies behind a bridge is not followed: all are refused by the number
+        // that a device behind one has at least, its bus.
+        let is_reserved = self.reserved.iter().any(|(first, is_function)| {
+            (*is_function && *first == address) || (!is_function && address.bus() != first.bus())
+        });
+        if is_reserved {
             return Err(IommuError::ReservedMemory(address));
         }
         let entry = ContextEntry::second_stage(domain.table, unit::ADDRESS_WIDTH, domain.id);

@@ -25,6 +25,7 @@ pub const ADDRESS_WIDTH: AddressWidth = AddressWidth::BITS_48;
 
 /// A unit's registers are one page at least; no register used here lies outside.
 const REGISTER_BYTES: u64 = 4096;
+const FAULT_RECORD_BYTES: u64 = 16;
 /// No command takes this long on a unit that works.
 const COMMAND_MILLISECONDS: u64 = 100;
 
@@ -67,6 +68,15 @@ impl Unit {
                 "extended interrupt mode (ECAP.EIM)",
             ),
         ];
+        let records_end = capability
+            .fault_records()
+            .saturating_mul(FAULT_RECORD_BYTES)
+            .saturating_add(capability.fault_record_offset());
+        if records_end > REGISTER_BYTES {
+            return Err(IommuError::Missing(
+                "fault records in its first register page",
+            ));
+        }
         if let Some((_, missing)) = required.into_iter().find(|(present, _)| !present) {
             return Err(IommuError::Missing(missing));
         }

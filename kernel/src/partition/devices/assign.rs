@@ -13,6 +13,7 @@ use pci_config::{CapabilityId, capability};
 use vdev::config_space::{self, Kind};
 
 use super::{ConfigPage, DeviceError, Function, MessageTable};
+use crate::cpu::time;
 use crate::host::frames::{self, CoherentTables};
 use crate::host::paging;
 use crate::host::physical::{Ram, Registers};
@@ -31,7 +32,7 @@ const BUS_FUNCTIONS: u64 = 256;
 /// Names the function that cannot be given away, and why.
 pub fn assign<F: Format>(
     source: &plan::Partition,
-    resources: &Resources<'_>,
+    resources: &mut Resources<'_>,
     table: &mut PageTable<F>,
     memory: &GuestRam,
 ) -> Result<Vec<Function>, BuildError<'static>> {
@@ -111,7 +112,7 @@ fn find(wanted: plan::Function, resources: &Resources<'_>) -> Option<Found> {
 
 fn give<F: Format>(
     found: Found,
-    resources: &Resources<'_>,
+    resources: &mut Resources<'_>,
     table: &mut PageTable<F>,
     memory: &GuestRam,
 ) -> Result<Function, DeviceError> {
@@ -128,8 +129,9 @@ fn give<F: Format>(
         None if has_msi => 1,
         None => return Err(DeviceError::NoInterrupts),
     };
+    let interrupts = resources.iommu.allocate_interrupts(vectors)?;
     for bar in bars.iter().flatten() {
-        check(bar, memory)?;
+        check(bar, resources, memory)?;
     }
     let messages = msix.map(|msix| message_table(&bars, msix)).transpose()?;
     for bar in bars.iter().flatten().filter(|bar| bar.kind != BarKind::Io) {
@@ -141,7 +143,6 @@ fn give<F: Format>(
     }
     let mut page = ConfigPage(frames::allocate(1).ok_or(DeviceError::OutOfFrames)?);
     let layout = config_space::build(&mut page, &config, &kind);
-    let interrupts = resources.iommu.allocate_interrupts(vectors)?;
     let own_bars = matches!(kind, Kind::Whole { .. });
     let iommu = resources.iommu;
     let mut function = Function {
@@ -156,15 +157,16 @@ fn give<F: Format>(
         iommu,
     };
     if own_bars {
-        function.reset()?
+        function.reset(time::sleep)?
     } else {
         function.settle()?
     }
     Ok(function)
 }
 
-/// A BAR must have pages of its own, at an address that the guest's RAM leaves free.
-fn check(bar: &Bar, memory: &GuestRam) -> Result<(), DeviceError> {
+/// A BAR must have pages of its own, where no RAM, no part of the chipset and no other
+/// partition's BAR is, at an address that the guest's RAM leaves free.
+fn check(bar: &Bar, resources: &mut Resources<'_>, memory: &GuestRam) -> Result<(), DeviceError> {
     let refuse = |why| {
         Err(DeviceError::Bar {
             index: bar.index,
@@ -186,6 +188,10 @@ fn check(bar: &Bar, memory: &GuestRam) -> Result<(), DeviceError> {
     let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES);
     if memory.overlaps(range) || ecam.is_some_and(|ecam| ecam.overlaps(range)) {
         return refuse("lies where the guest has its memory");
+    }
+    let host = Range::new(HostPhysical::new(bar.address), bar.size);
+    if !host.is_some_and(|host| resources.claim(host)) {
+        return refuse("lies over RAM, the chipset's registers or another function's BAR");
     }
     Ok(())
 }

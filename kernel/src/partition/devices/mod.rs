@@ -20,6 +20,7 @@ use pci_config::{ConfigSpace, express, header, msix};
 use vdev::config_space::{self, Layout};
 
 use super::Partition;
+use crate::cpu::time;
 use crate::host::physical::{Ram, Registers};
 use crate::iommu::{InterruptBlock, Iommu, IommuError};
 use crate::pci::ecam::EcamFunction;
@@ -162,7 +163,7 @@ impl Function {
             Write::MsixControl { enable, mask_all } => self.set_msix_control(enable, mask_all),
             Write::Msi(message) => return self.set_msi(partition, message),
             Write::FunctionLevelReset => {
-                return if self.reset().is_ok() {
+                return if self.reset(time::spin).is_ok() {
                     Effect::Done
                 } else {
                     Effect::Denied

@@ -17,16 +17,18 @@ impl Function {
     /// the guest does not own: the BARs' addresses and a silent message table. A function
     /// that cannot be reset alone keeps its state, with DMA off.
     ///
+    /// `pause` lets milliseconds go by, as this core may: [`time::sleep`] or [`time::spin`].
+    ///
     /// # Errors
     /// The IOMMU does not answer: interrupts may still pass.
-    pub fn reset(&mut self) -> Result<(), IommuError> {
+    pub fn reset(&mut self, pause: fn(u64)) -> Result<(), IommuError> {
         header::update_command(&self.config, 0, header::COMMAND_BUS_MASTER);
         let capability = express::read(&self.config);
         if let Some(express) = capability.filter(|express| express.function_level_reset) {
             let idle = || !express.read_transactions_pending(&self.config);
             time::wait_for(PENDING_MILLISECONDS, idle);
             express.start_function_level_reset(&self.config);
-            self.wait_until_ready();
+            self.wait_until_ready(pause);
         }
         self.restore_bars();
         self.silence()
@@ -41,8 +43,8 @@ impl Function {
     }
 
     /// The function must not be touched for the whole time, ready or not.
-    fn wait_until_ready(&self) {
-        time::wait_for(RESET_MILLISECONDS, || false);
+    fn wait_until_ready(&self, pause: fn(u64)) {
+        pause(RESET_MILLISECONDS);
         let answers = || self.config.read16(header::COMMAND) != u16::MAX;
         time::wait_for(RESET_MILLISECONDS, answers);
     }
@@ -53,7 +55,8 @@ impl Function {
                 bar::set_address(&self.config, bar, bar.address);
             }
         }
-        // Message tables are reached in memory space.
-        header::update_command(&self.config, header::COMMAND_MEMORY_SPACE, 0);
+        // Message tables are reached in memory space; interrupt pins are nobody's.
+        let set = header::COMMAND_MEMORY_SPACE | header::COMMAND_INTERRUPT_DISABLE;
+        header::update_command(&self.config, set, 0);
     }
 }

@@ -12,10 +12,17 @@ const IDENTIFY: u32 = 0x06;
 const NAMESPACE_ATTACHMENT: u32 = 0x15;
 const VIRTUALIZATION_MANAGEMENT: u32 = 0x1c;
 const CNS_CONTROLLER: u32 = 0x01;
+const CNS_NAMESPACES: u32 = 0x10;
+const CNS_ATTACHED_CONTROLLERS: u32 = 0x12;
 const CNS_PRIMARY_CAPABILITIES: u32 = 0x14;
 const CNS_SECONDARY_LIST: u32 = 0x15;
+const SELECT_DETACH: u32 = 1;
 const ACTION_ASSIGN: u32 = 0x8;
 const ACTION_ONLINE: u32 = 0x9;
+
+/// A controller list has at most this many entries (Base Specification 2.0c, section 4.4.1
+/// "Controller List Format").
+pub const CONTROLLER_LIST_ENTRIES: usize = 2047;
 
 /// What a secondary controller can be given (Figure 363, field Resource Type).
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +102,20 @@ impl Command {
         Self::identify(CNS_CONTROLLER)
     }
 
+    /// Identify: Allocated Namespace ID list, from the first on.
+    pub const fn identify_namespaces() -> Self {
+        Self::identify(CNS_NAMESPACES)
+    }
+
+    /// Identify: Namespace Attached Controller list.
+    pub const fn identify_attached_controllers(namespace: u32) -> Self {
+        let identify = Self::identify(CNS_ATTACHED_CONTROLLERS);
+        Self {
+            namespace,
+            ..identify
+        }
+    }
+
     /// Identify: Primary Controller Capabilities.
     pub const fn identify_primary_capabilities() -> Self {
         Self::identify(CNS_PRIMARY_CAPABILITIES)
@@ -124,6 +145,15 @@ impl Command {
             namespace: 0,
             dword_10,
             dword_11,
+        }
+    }
+
+    /// Detaches `namespace` from the controllers of the list in the data page.
+    pub const fn detach(namespace: u32) -> Self {
+        let attach = Self::attach(namespace);
+        Self {
+            dword_10: SELECT_DETACH,
+            ..attach
         }
     }
 

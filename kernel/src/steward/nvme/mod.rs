@@ -1,7 +1,7 @@
 //! The NVMe steward: gives each virtual function its queues, interrupts and namespace.
 //!
 //! Order of use: [`Steward::start`] (the controller runs, its admin queue is all that it can
-//! reach by DMA), [`Steward::assign`] for each virtual function, then SR-IOV's VF Enable by
+//! reach by DMA), [`Steward::take_namespaces`], [`Steward::assign`] for each virtual function, then SR-IOV's VF Enable by
 //! the caller, [`Steward::online`] for each, and dropping it. The physical controller
 //! stays enabled, for its reset would take the virtual ones offline, but it can reach no
 //! memory any more and nobody talks to it.
@@ -14,6 +14,8 @@ mod admin_queue;
 mod command;
 mod controller;
 
+extern crate alloc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use addr::RequesterId;
@@ -109,6 +111,54 @@ impl<'a> Steward<'a> {
         steward.queue.start()?;
         steward.check_capable()?;
         Ok(steward)
+    }
+
+    /// Detaches the namespaces of `wanted` from every controller, and every other namespace
+    /// from the virtual functions of `wanted`: attachments outlive a reset.
+    ///
+    /// # Errors
+    /// The controller refuses.
+    pub fn take_namespaces(&mut self, wanted: &[(u16, Option<u32>)]) -> Result<(), StewardError> {
+        let mut controllers = Vec::new();
+        for (number, _) in wanted {
+            controllers.push(self.secondary(*number)?);
+        }
+        for namespace in self.namespaces()? {
+            let is_wanted = wanted.iter().any(|(_, named)| *named == Some(namespace));
+            let mut attached = self.attached_controllers(namespace)?;
+            attached.retain(|controller| is_wanted || controllers.contains(controller));
+            for controller in attached {
+                self.queue.set_controller_list(controller)?;
+                self.queue.submit(Command::detach(namespace))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first 1,024 namespaces that exist.
+    fn namespaces(&mut self) -> Result<Vec<u32>, StewardError> {
+        self.queue.submit(Command::identify_namespaces())?;
+        let word = |index: usize| {
+            let offset = index.saturating_mul(4);
+            let low = u32::from(self.queue.data_u16(offset));
+            low | (u32::from(self.queue.data_u16(offset.saturating_add(2))) << 16)
+        };
+        Ok((0..1024)
+            .map(word)
+            .take_while(|number| *number != 0)
+            .collect())
+    }
+
+    /// The controllers that `namespace` is attached to.
+    fn attached_controllers(&mut self, namespace: u32) -> Result<Vec<u16>, StewardError> {
+        self.queue
+            .submit(Command::identify_attached_controllers(namespace))?;
+        let count = usize::from(self.queue.data_u16(0)).min(command::CONTROLLER_LIST_ENTRIES);
+        let entry = |index: usize| {
+            let offset = index.saturating_mul(2).saturating_add(2);
+            self.queue.data_u16(offset)
+        };
+        Ok((0..count).map(entry).collect())
     }
 
     /// Gives virtual function `number` its share of queues and interrupts; before VF Enable.

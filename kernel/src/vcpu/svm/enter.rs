@@ -28,8 +28,14 @@ pub fn save_host(host_state: HostPhysical) {
     unsafe { core::arch::asm!("vmsave rax", in("rax") page, options(nostack)) };
 }
 
+/// Clears the global interrupt flag: interrupts and NMIs wait.
+pub fn clear_global_interrupt_flag() {
+    // SAFETY: SVM is enabled on every core that runs guests.
+    unsafe { core::arch::asm!("clgi", options(nomem, nostack)) };
+}
+
 /// Sets the global interrupt flag: what has waited during the exits now arrives.
-pub fn open_interrupts() {
+pub fn set_global_interrupt_flag() {
     // SAFETY: SVM is enabled on every core that runs guests; the IDT handles all vectors.
     unsafe { core::arch::asm!("stgi", options(nomem, nostack)) };
 }
@@ -38,7 +44,7 @@ pub fn open_interrupts() {
 ///
 /// VMSAVE and VMLOAD exchange FS, GS, TR, LDTR, KernelGSBase, STAR, LSTAR, CSTAR, SFMASK and
 /// the SYSENTER registers (APM volume 2, section 15.5.2 "VMSAVE and VMLOAD Instructions").
-/// GIF is cleared first and stays clear: VMRUN sets it for the guest, the exit clears it.
+/// GIF is clear and stays so: VMRUN sets it for the guest, the exit clears it.
 ///
 /// # Safety
 /// `guest` and `host` are the physical addresses of a valid VMCB and of a page for VMSAVE.
@@ -51,7 +57,6 @@ unsafe extern "C" fn enter(guest: u64, host: u64, registers: *mut Registers) {
         "push r13",
         "push r14",
         "push r15",
-        "clgi",
         "push rdx",
         "push rsi",
         "mov rax, rdi",

@@ -32,12 +32,16 @@ pub fn check() -> Result<(), Missing> {
             "the firmware has locked it: enable it there",
         );
     }
-    let leaf = __cpuid(SVM_FEATURES);
-    let capabilities = Capabilities::new(leaf.eax, leaf.ebx, leaf.edx);
-    match capabilities.missing_required().next() {
+    match capabilities().missing_required().next() {
         Some(what) => missing(what, "Bulkhead needs it; use a CPU that has it"),
         None => Ok(()),
     }
+}
+
+/// What CPUID says of SVM.
+pub fn capabilities() -> Capabilities {
+    let leaf = __cpuid(SVM_FEATURES);
+    Capabilities::new(leaf.eax, leaf.ebx, leaf.edx)
 }
 
 /// Sets EFER.SVME and gives the core the page that VMRUN saves root mode's state in.

@@ -2,8 +2,8 @@
 //! 15 "Secure Virtual Machine").
 //!
 //! A guest runs with nested paging, without interception of external interrupts, HLT or the
-//! time stamp counter. From the first `run` to `leave` the global interrupt flag is clear in
-//! root mode: what arrives meanwhile waits for the guest.
+//! time stamp counter. From `hold_interrupts` to `release_interrupts` the global interrupt
+//! flag is clear in root mode: what arrives meanwhile waits for the guest.
 
 mod enter;
 mod exit;
@@ -19,7 +19,6 @@ use super::instruction::cpuid;
 use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start};
 use crate::cpu::core::OutOfFrames;
 use crate::host::frames;
-use crate::host::physical::Ram;
 
 /// What all virtual CPUs of a partition share.
 pub struct Shared {
@@ -47,18 +46,6 @@ enum Nmi {
     Handled,
     /// One is being handled and another one waits for its end.
     HandledAndPending,
-}
-
-/// A frame that holds one value of type `T`, for good.
-fn leak<T>(
-    make: impl FnOnce(&'static mut core::mem::MaybeUninit<T>) -> &'static mut T,
-) -> Result<&'static mut T, OutOfFrames> {
-    let count = (size_of::<T>() as u64).div_ceil(4096);
-    let frame: Ram = frames::allocate(count).ok_or(OutOfFrames)?;
-    let place = frame.range().start().as_u64() as *mut core::mem::MaybeUninit<T>;
-    // SAFETY: the frames are big enough, page aligned, never given out again, and `frame`,
-    // their only other name, is forgotten here.
-    Ok(make(unsafe { &mut *place }))
 }
 
 /// Opens the registers that `vdev::msr` leaves to the guest. One that the map has no bit for
@@ -91,9 +78,9 @@ impl Backend for Svm {
     }
 
     fn share(second_stage: HostPhysical, address_space: u16) -> Result<Shared, OutOfFrames> {
-        let msr_permissions = leak(|place| place.write(MsrPermissionMap::deny_all()))?;
+        let msr_permissions = frames::place(MsrPermissionMap::deny_all()).ok_or(OutOfFrames)?;
         open_native(msr_permissions);
-        let io_permissions = leak(|place| place.write(IoPermissionMap::deny_all()))?;
+        let io_permissions = frames::place(IoPermissionMap::deny_all()).ok_or(OutOfFrames)?;
         Ok(Shared {
             msr_permissions,
             io_permissions,
@@ -103,7 +90,7 @@ impl Backend for Svm {
     }
 
     fn new(shared: &'static Shared) -> Result<Self, OutOfFrames> {
-        let vmcb = leak(|place| place.write(Vmcb::new()))?;
+        let vmcb = frames::place(Vmcb::new()).ok_or(OutOfFrames)?;
         state::configure(vmcb, shared);
         let host_state = frames::allocate(1).ok_or(OutOfFrames)?.range().start();
         Ok(Self {
@@ -129,8 +116,16 @@ impl Backend for Svm {
         exit::decode(self.vmcb, &self.registers)
     }
 
-    fn leave() {
-        enter::open_interrupts();
+    fn hold_interrupts() {
+        enter::clear_global_interrupt_flag();
+    }
+
+    fn release_interrupts() {
+        enter::set_global_interrupt_flag();
+    }
+
+    fn address_spaces() -> u32 {
+        features::capabilities().address_spaces
     }
 
     fn registers(&mut self) -> &mut Registers {
