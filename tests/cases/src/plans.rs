@@ -1,4 +1,6 @@
-//! Plans that several cases start from.
+//! Plans that the cases start from: the example's machine, and bare guests in partitions.
+
+use std::fmt::Write;
 
 /// The example's machine and partitions without devices, the bare guest `hello` in both.
 pub const TWO_HELLOS: &str = r#"
@@ -22,3 +24,147 @@ memory = [{ start = "0x30000000", size = "64M" }]
 [partition.image]
 elf = { kernel = "guests/hello" }
 "#;
+
+/// The machine of every plan that [`source`] writes. Its memory begins right above the
+/// kernel's image, so that a case may put a partition there.
+const MACHINE: &str = r#"
+version = 1
+[machine]
+cores = [0, 1, 2, 3]
+housekeeping = 0
+memory = [{ start = "0x400000", size = "1900M" }]
+console = "0x3f8"
+iommu = "required"
+[[machine.function]]
+address = "02:00.0"
+virtual_functions = 4
+"#;
+
+/// Where `alpha`'s memory is in the machine.
+pub const ALPHA_START: u64 = 0x0800_0000;
+/// Where `beta`'s memory is in the machine.
+pub const BETA_START: u64 = 0x3000_0000;
+/// The memory of each.
+pub const MEBIBYTES: u64 = 64;
+
+/// A partition with a bare guest.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    name: &'static str,
+    image: &'static str,
+    command_line: String,
+    cores: &'static [u32],
+    start: u64,
+    mebibytes: u64,
+    virtual_function: Option<u16>,
+    config_ports: bool,
+}
+
+impl Guest {
+    /// The partition `alpha`, which attacks: core 1.
+    pub fn alpha(image: &'static str) -> Self {
+        Self::new("alpha", image, &[1], ALPHA_START)
+    }
+
+    /// The partition `beta`, which suffers or not: cores 2 and 3.
+    pub fn beta(image: &'static str) -> Self {
+        Self::new("beta", image, &[2, 3], BETA_START)
+    }
+
+    /// `beta` with the guest that listens for `seconds` to whether anybody disturbs it.
+    pub fn bystander(seconds: u32) -> Self {
+        Self::beta("bystander").with_command_line(&format!("seconds={seconds}"))
+    }
+
+    fn new(name: &'static str, image: &'static str, cores: &'static [u32], start: u64) -> Self {
+        Self {
+            name,
+            image,
+            command_line: String::new(),
+            cores,
+            start,
+            mebibytes: MEBIBYTES,
+            virtual_function: None,
+            config_ports: false,
+        }
+    }
+
+    /// The same with a command line.
+    #[must_use]
+    pub fn with_command_line(self, command_line: &str) -> Self {
+        Self {
+            command_line: command_line.to_owned(),
+            ..self
+        }
+    }
+
+    /// The same with other cores.
+    #[must_use]
+    pub fn with_cores(self, cores: &'static [u32]) -> Self {
+        Self { cores, ..self }
+    }
+
+    /// The same with other memory: `mebibytes` from `start` on.
+    #[must_use]
+    pub fn with_memory(self, start: u64, mebibytes: u64) -> Self {
+        Self {
+            start,
+            mebibytes,
+            ..self
+        }
+    }
+
+    /// The same with virtual function `number` and the namespace that goes with it.
+    #[must_use]
+    pub fn with_virtual_function(self, number: u16) -> Self {
+        Self {
+            virtual_function: Some(number),
+            ..self
+        }
+    }
+
+    /// The same with the ports 0xCF8 and 0xCFC.
+    #[must_use]
+    pub fn with_config_ports(self) -> Self {
+        Self {
+            config_ports: true,
+            ..self
+        }
+    }
+
+    /// The partition as the plan's source has it.
+    fn source(&self) -> String {
+        let Self {
+            name,
+            image,
+            command_line,
+            cores,
+            start,
+            mebibytes,
+            config_ports,
+            ..
+        } = self;
+        let function = self.virtual_function.map_or(String::new(), |number| {
+            let namespace = number.saturating_add(1);
+            format!(
+                "[[partition.function]]\nphysical = \"02:00.0\"\nvirtual = {number}\n\
+                 namespace = {namespace}\n"
+            )
+        });
+        format!(
+            "[[partition]]\nname = \"{name}\"\ncores = {cores:?}\nconfig_ports = {config_ports}\n\
+             memory = [{{ start = \"{start:#x}\", size = \"{mebibytes}M\" }}]\n{function}\
+             [partition.image]\n\
+             elf = {{ kernel = \"guests/{image}\", command_line = \"{command_line}\" }}\n"
+        )
+    }
+}
+
+/// A plan's source: the example's machine with `guests`.
+pub fn source(guests: &[Guest]) -> String {
+    guests.iter().fold(MACHINE.to_owned(), |mut plan, guest| {
+        // A `String` takes everything.
+        let _ = plan.write_str(&guest.source());
+        plan
+    })
+}

@@ -10,7 +10,7 @@ use crate::progress;
 use crate::toolchain::Toolchain;
 
 /// The packages that run without an operating system.
-pub const PACKAGES: [&str; 2] = ["kernel", "test-guests"];
+pub const PACKAGES: [&str; 3] = ["boot", "kernel", "test-guests"];
 
 /// Builds Bulkhead's kernel.
 pub fn build_kernel(paths: &Paths, toolchain: &Toolchain) -> Result<()> {

@@ -67,6 +67,7 @@ struct Arguments {
 
 static ARGUMENTS: OnceLock<Arguments> = OnceLock::new();
 static STARTED: AtomicBool = AtomicBool::new(false);
+static FINISHED: AtomicBool = AtomicBool::new(false);
 static INSTRUCTIONS: AtomicU64 = AtomicU64::new(0);
 static STORES: AtomicU64 = AtomicU64::new(0);
 
@@ -188,6 +189,10 @@ extern "C" fn on_vmrun(_processor: c_uint, _data: *mut c_void) {
     let Some(arguments) = ARGUMENTS.get() else {
         return;
     };
+    // Several processors can come here at once: the first one counts, and ends them all.
+    if FINISHED.swap(true, Ordering::Relaxed) {
+        return;
+    }
     let instructions = INSTRUCTIONS.load(Ordering::Relaxed);
     let stores = STORES.load(Ordering::Relaxed);
     if let Err(error) = fs::write(&arguments.output, format!("{instructions} {stores}\n")) {

@@ -1,0 +1,88 @@
+//! What the harness sees of the machine from outside, whatever the software in it says.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use harness::{Bench, Emulator};
+use serde_json::json;
+
+/// Memory below 4 GiB of the example machine.
+const RAM_END: u64 = 0x8000_0000;
+/// How far below that the boot module may be.
+const MODULE_SEARCH_BYTES: u64 = 64 << 20;
+/// How a bundle starts.
+const MODULE_MAGIC: &[u8] = b"BLKHBNDL";
+/// Page table entries without the bits that the processor itself sets: accessed and dirty.
+const SET_BY_SOFTWARE: u64 = !(1 << 5 | 1 << 6);
+
+/// The size of a page, which everything here is counted in.
+pub const PAGE_BYTES: u64 = 4096;
+
+/// `bytes` bytes of physical memory from `address` on.
+pub fn memory(bench: &Bench, emulator: &mut Emulator, address: u64, bytes: u64) -> Result<Vec<u8>> {
+    let file = bench.folder.join("memory.dump");
+    let arguments = json!({"val": address, "size": bytes, "filename": file});
+    emulator.monitor()?.execute("pmemsave", &arguments)?;
+    let dump = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    fs::remove_file(&file)?;
+    Ok(dump)
+}
+
+/// Where the boot loader has put the boot module.
+pub fn module(bench: &Bench, emulator: &mut Emulator) -> Result<u64> {
+    let start = RAM_END.saturating_sub(MODULE_SEARCH_BYTES);
+    let dump = memory(bench, emulator, start, MODULE_SEARCH_BYTES)?;
+    let mut pages = dump.chunks(usize::try_from(PAGE_BYTES)?);
+    let page = pages.position(|page| page.starts_with(MODULE_MAGIC));
+    let page = u64::try_from(page.context("there is no boot module in memory")?)?;
+    Ok(start.saturating_add(page.saturating_mul(PAGE_BYTES)))
+}
+
+/// A page table's entries, without what the processor writes there by itself.
+pub fn table(emulator: &mut Emulator, address: u64) -> Result<Vec<u64>> {
+    let mut entries = emulator.monitor()?.read_physical(address, 512)?;
+    entries
+        .iter_mut()
+        .for_each(|entry| *entry &= SET_BY_SOFTWARE);
+    Ok(entries)
+}
+
+/// What the human monitor prints for `command` on the core with index `core`.
+pub fn ask(emulator: &mut Emulator, core: u32, command: &str) -> Result<String> {
+    let arguments = json!({"command-line": command, "cpu-index": core});
+    let answer = emulator
+        .monitor()?
+        .execute("human-monitor-command", &arguments)?;
+    let text = answer.as_str().context("the answer is not text")?;
+    Ok(text.replace('\r', ""))
+}
+
+/// The registers of one core.
+#[derive(Debug, Clone)]
+pub struct Registers(String);
+
+impl Registers {
+    /// Reads them.
+    pub fn read(emulator: &mut Emulator, core: u32) -> Result<Self> {
+        ask(emulator, core, "info registers").map(Self)
+    }
+
+    /// The first number after `name`, in `info registers`' words.
+    pub fn number(&self, name: &str) -> Result<u64> {
+        self.word(name, 0)
+    }
+
+    /// The number that stands so many words behind the first one after `name`: a segment's
+    /// base follows its selector.
+    pub fn word(&self, name: &str, index: usize) -> Result<u64> {
+        let missing = || format!("`info registers` has no {name}: {}", self.0);
+        let (_, rest) = self.0.split_once(name).with_context(missing)?;
+        let word = rest.split_whitespace().nth(index).with_context(missing)?;
+        u64::from_str_radix(word, 16).with_context(missing)
+    }
+}
+
+/// The page table that a core uses: Bulkhead's own while it is in root mode, a guest's else.
+pub fn level_4_table(emulator: &mut Emulator, core: u32) -> Result<u64> {
+    Registers::read(emulator, core)?.number("CR3=")
+}
