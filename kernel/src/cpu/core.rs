@@ -1,7 +1,7 @@
 //! One physical core: who it is, its stacks, and the mailbox by which others ask it for
 //! something.
 
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use addr::{ApicId, HostPhysical};
 use x86_64::VirtAddr;
@@ -25,6 +25,8 @@ pub struct Core {
     pub id: ApicId,
     /// What others ask of this core.
     pub mailbox: Mailbox,
+    /// Whether it waits in root mode, from which an NMI must wake it.
+    at_rest: AtomicBool,
     /// The first address above the main stack.
     pub stack_top: HostPhysical,
     /// Descriptor tables and the exception stacks' addresses.
@@ -53,6 +55,7 @@ impl Core {
             this,
             id,
             mailbox: Mailbox::new(),
+            at_rest: AtomicBool::new(true),
             stack_top,
             descriptors,
         };
@@ -79,6 +82,19 @@ impl Core {
         // SAFETY: in root mode the GS base is 0 until `install` sets it to a value that lives
         // for ever; back ends restore it at every exit.
         unsafe { this.as_ref() }
+    }
+
+    /// Says whether the core waits in root mode, or has its interrupts held for a guest.
+    pub fn set_at_rest(&self, at_rest: bool) {
+        self.at_rest.store(at_rest, Ordering::Relaxed);
+    }
+
+    /// What an NMI in root mode means: a core that waits looks into its mailbox. In between
+    /// exits nothing is to be done, and an interrupt that was raised then would reach the guest.
+    pub fn notice_nmi() {
+        if Self::current().is_none_or(|core| core.at_rest.load(Ordering::Relaxed)) {
+            local_apic::wake_self();
+        }
     }
 
     /// Posts `request` and makes the core look at it, whether it waits in root mode or runs

@@ -1,11 +1,12 @@
 //! What happens when a core is interrupted in root mode.
 //!
-//! An NMI means that somebody asks something of the core: it makes the core's next HLT end.
+//! An NMI means that somebody asks something of the core: it makes a waiting core's HLT end.
 //! Any other exception is a mistake of ours and ends in a crash record. External
 //! interrupts only wake the core; a guest's interrupt that arrives late is ended and dropped.
 
 use core::arch::global_asm;
 
+use super::core::Core;
 use super::local_apic;
 use crate::crash;
 
@@ -45,7 +46,7 @@ impl Frame {
 #[unsafe(no_mangle)]
 extern "C" fn interrupt(frame: &Frame) {
     match frame.vector {
-        NMI_VECTOR => local_apic::wake_self(),
+        NMI_VECTOR => Core::notice_nmi(),
         0..FIRST_EXTERNAL_VECTOR => crash::exception(frame),
         _ => local_apic::end_of_interrupt(),
     }

@@ -33,7 +33,7 @@ pub fn handle<B: Backend>(occupant: &Occupant<B>, backend: &mut B, exit: Exit) -
         Exit::Memory(fault) => return memory_access(occupant, backend, fault),
         Exit::ReadMsr { msr } => read_msr(occupant, backend, msr),
         // What the NMI is for is in the mailbox, which is looked at before each entry.
-        Exit::NonMaskableInterrupt => {}
+        Exit::NonMaskableInterrupt => B::take_nmi(),
         Exit::InterruptReturn => backend.end_nmi(),
         Exit::Privileged => deny(occupant, backend, Exception::InvalidOpcode),
         Exit::InvalidateCaches => invalidate_caches(backend),

@@ -296,6 +296,10 @@ pub trait Backend: Sized + Send + 'static {
     /// Lets this core take interrupts in root mode again.
     fn release_interrupts();
 
+    /// Takes the NMI that made the guest exit, while interrupts are held. Its handler in root
+    /// mode does nothing then: what is asked is in the mailbox.
+    fn take_nmi();
+
     /// How many address spaces can be told apart, root mode's included.
     fn address_spaces() -> u32;
 

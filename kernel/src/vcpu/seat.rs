@@ -148,6 +148,7 @@ fn run<B: Backend>(core: &Core, occupant: &'static Occupant<B>, start: Start) ->
     // From here on a request's NMI waits for the guest to be entered: none is lost between
     // the look into the mailbox and the entry.
     B::hold_interrupts();
+    core.set_at_rest(false);
     local_apic::open_all_priorities();
     backend.reset(start);
     let left = loop {
@@ -163,6 +164,7 @@ fn run<B: Backend>(core: &Core, occupant: &'static Occupant<B>, start: Start) ->
     };
     // First the local APIC, which keeps back what no handler of root mode can take.
     local_apic::reset();
+    core.set_at_rest(true);
     B::release_interrupts();
     left
 }

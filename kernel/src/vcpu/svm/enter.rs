@@ -28,16 +28,24 @@ pub fn save_host(host_state: HostPhysical) {
     unsafe { core::arch::asm!("vmsave rax", in("rax") page, options(nostack)) };
 }
 
-/// Clears the global interrupt flag: interrupts and NMIs wait.
+/// Clears the interrupt flag and the global one: interrupts and NMIs wait.
 pub fn clear_global_interrupt_flag() {
     // SAFETY: SVM is enabled on every core that runs guests.
-    unsafe { core::arch::asm!("clgi", options(nomem, nostack)) };
+    unsafe { core::arch::asm!("cli", "clgi", options(nomem, nostack)) };
 }
 
-/// Sets the global interrupt flag: what has waited during the exits now arrives.
+/// Sets the global interrupt flag: an NMI that has waited now arrives. Maskable interrupts
+/// wait until the interrupt flag is set.
 pub fn set_global_interrupt_flag() {
-    // SAFETY: SVM is enabled on every core that runs guests; the IDT handles all vectors.
+    // SAFETY: SVM is enabled on every core that runs guests; the IDT has a handler for NMIs.
     unsafe { core::arch::asm!("stgi", options(nomem, nostack)) };
+}
+
+/// Takes the NMI that made the guest exit. An intercepted NMI stays pending (APM volume 2,
+/// section 15.13.3 "NMI Intercept"): the next entry would end at once, for ever.
+pub fn take_nmi() {
+    // SAFETY: as above; the interrupt flag is clear, so that nothing but NMIs arrives.
+    unsafe { core::arch::asm!("stgi", "nop", "clgi", options(nomem, nostack)) };
 }
 
 /// VMRUN with all registers exchanged.

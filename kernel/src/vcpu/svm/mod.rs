@@ -124,6 +124,10 @@ impl Backend for Svm {
         enter::set_global_interrupt_flag();
     }
 
+    fn take_nmi() {
+        enter::take_nmi();
+    }
+
     fn address_spaces() -> u32 {
         features::capabilities().address_spaces
     }
