@@ -96,7 +96,7 @@ pub unsafe fn start<T>(
     for _ in 0..2 {
         local_apic::send_start_up(start.core.id, TRAMPOLINE_PAGE);
         let arrived = || start.arrived.load(Ordering::Acquire);
-        if time::wait_for(START_UP_MILLISECONDS, arrived) {
+        if time::sleep_until(START_UP_MILLISECONDS, arrived) {
             return Ok(());
         }
     }

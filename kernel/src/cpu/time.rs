@@ -109,14 +109,22 @@ pub fn timer_ticks(milliseconds: u64) -> u32 {
 /// Lets `milliseconds` go by in HLT; on the housekeeping core only, whose local APIC timer
 /// this sets, after [`calibrate_timer`].
 pub fn sleep(milliseconds: u64) {
+    sleep_until(milliseconds, || false);
+}
+
+/// Waits in HLT until `condition` holds, at most `milliseconds`; whether it came to hold. On
+/// the housekeeping core only, as [`sleep`].
+pub fn sleep_until(milliseconds: u64, mut condition: impl FnMut() -> bool) -> bool {
     let ticks = tsc_hertz().saturating_mul(milliseconds) / 1000;
     let start = read_tsc();
-    let over = || read_tsc().wrapping_sub(start) > ticks;
+    let mut holds = condition();
     local_apic::start_timer(timer_ticks(1));
-    while !over() {
-        interrupts::wait_unless(over);
+    while !holds && read_tsc().wrapping_sub(start) <= ticks {
+        interrupts::wait_unless(|| false);
+        holds = condition();
     }
     local_apic::stop_timer();
+    holds
 }
 
 /// Lets `milliseconds` go by without giving the core away: what a guest's core does, which

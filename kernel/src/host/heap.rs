@@ -9,7 +9,7 @@ use linked_list_allocator::Heap;
 use spin::Mutex;
 
 /// The heap's size in bytes; part of the resident size.
-pub const HEAP_BYTES: usize = 96 * 1024;
+pub const HEAP_BYTES: usize = 64 * 1024;
 
 static mut ARENA: [u8; HEAP_BYTES] = [0; HEAP_BYTES];
 

@@ -136,7 +136,7 @@ fn push_nvme(arguments: &mut Vec<String>, folder: &Path) {
         arguments,
         "-device",
         "nvme,bus=rp2,id=nv0,serial=bulkhead,subsys=ss0,sriov_max_vfs=4,\
-         sriov_vq_flexible=12,sriov_vi_flexible=8,max_ioqpairs=16,msix_qsize=17",
+         sriov_vq_flexible=12,sriov_vi_flexible=12,max_ioqpairs=16,msix_qsize=17",
     );
     for (index, namespace) in images::NAMESPACES.iter().enumerate() {
         let file = folder.join(namespace.file);

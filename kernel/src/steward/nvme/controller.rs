@@ -72,7 +72,7 @@ impl Controller {
         let units = (self.0.read_u64(CAPABILITIES) >> 24) & 0xff;
         let limit = units.max(1).saturating_mul(TIMEOUT_UNIT_MILLISECONDS);
         let reached = || self.0.read_u32(STATUS) & READY == ready;
-        time::wait_for(limit, reached)
+        time::sleep_until(limit, reached)
             .then_some(())
             .ok_or(StewardError::NotReady)
     }
