@@ -12,6 +12,9 @@ use crate::toolchain::Toolchain;
 /// The packages that run without an operating system.
 pub const PACKAGES: [&str; 3] = ["boot", "kernel", "test-guests"];
 
+/// The profile of the workspace for what runs there, and the folder that it builds into.
+pub const PROFILE: &str = "bare";
+
 /// Builds Bulkhead's kernel.
 pub fn build_kernel(paths: &Paths, toolchain: &Toolchain) -> Result<()> {
     progress::step("Building", "Bulkhead's kernel");
@@ -44,5 +47,5 @@ pub fn cargo(paths: &Paths, toolchain: &Toolchain, task: &str) -> Command {
 
 fn build(paths: &Paths, toolchain: &Toolchain, package: &str) -> Result<()> {
     let mut cargo = cargo(paths, toolchain, "build");
-    command::run(cargo.args(["--release", "--package", package]))
+    command::run(cargo.args(["--profile", PROFILE, "--package", package]))
 }

@@ -46,7 +46,7 @@ impl Paths {
 
     /// The folder with the bare-metal ELF files.
     pub fn bare_output(&self) -> PathBuf {
-        self.bare().join("x86_64-hv").join("release")
+        self.bare().join("x86_64-hv").join(crate::bare::PROFILE)
     }
 
     /// Bulkhead's kernel.
