@@ -83,8 +83,15 @@ impl Descriptors {
         unsafe { ES::set_reg(self.data) };
         // SAFETY: the selector names this core's own TSS, which no other core loads.
         unsafe { load_tss(self.task) };
-        IDT.call_once(interrupt_table).load();
+        load_interrupt_table();
     }
+}
+
+/// Loads the IDT. Before a core's TSS is loaded too, only the exceptions that need no stack of
+/// their own can be taken: enough for the record of an early crash. The code segment has the
+/// same selector in the boot stub's GDT and in a core's own.
+pub fn load_interrupt_table() {
+    IDT.call_once(interrupt_table).load();
 }
 
 fn interrupt_table() -> InterruptDescriptorTable {
