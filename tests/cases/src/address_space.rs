@@ -130,3 +130,30 @@ fn interrupt_stacks(emulator: &mut Emulator, registers: &Registers) -> Result<Ve
     ensure!(!tops.is_empty(), "no exception has a stack of its own");
     Ok(tops)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_writable_and_executable_is_found() {
+        let good = "0000000000200000: 0000000000200000 ----A----\n\
+                    0000000000300000: 0000000000300000 X--DA---W\n";
+        assert!(ensure_rights(good).is_ok());
+        let bad = format!("{good}0000000000400000: 0000000000400000 ---DA---W\n");
+        assert!(ensure_rights(&bad).is_err());
+        assert!(ensure_rights("").is_err());
+    }
+
+    #[test]
+    fn ranges_that_touch_are_one_and_a_hole_guards() {
+        let text = "0000000000001000-0000000000200000 00000000001ff000 -rw\n\
+                    0000000000200000-0000000000251000 0000000000051000 -r-\n\
+                    0000000000252000-0000000000300000 00000000000ae000 -rw\n";
+        let mapped = parse_ranges(text);
+        assert_eq!(mapped.len(), 2);
+        assert!(ensure_guarded(&mapped, 0x25_4000).is_ok());
+        assert!(ensure_guarded(&mapped, 0x24_0000).is_err());
+        assert!(ensure_guarded(&mapped, 0x25_1000).is_err());
+    }
+}

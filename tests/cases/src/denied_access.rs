@@ -7,8 +7,6 @@ use harness::{Bench, Machine};
 use crate::plans::{self, BETA_START, Guest};
 use crate::transcript::Transcript;
 
-/// How long the neighbour listens: each attack takes a fraction of that.
-const SECONDS: u32 = 3;
 /// The first eight bytes of a root system description pointer, which Bulkhead puts at this
 /// address of every guest.
 const POINTER_SIGNATURE: u64 = u64::from_le_bytes(*b"RSD PTR ");
@@ -16,18 +14,23 @@ const POINTER: u64 = 0xe_0000;
 
 /// Registers for power, voltage, microcode, machine checks, SMM, VMX and SVM fault.
 pub fn model_specific_registers(bench: &Bench) -> Result<()> {
-    attack(bench, Guest::alpha("msr"), "msr").map(drop)
+    attack(bench, Guest::attacker("msr"), "msr").map(drop)
 }
 
 /// Ports of the reset, power, SMI, timer, disk and configuration logic read all ones, and
 /// writes to them are dropped.
 pub fn ports(bench: &Bench) -> Result<()> {
-    attack(bench, Guest::alpha("ports"), "ports").map(drop)
+    attack(bench, Guest::attacker("ports"), "ports").map(drop)
 }
 
 /// The instructions of hypervisors are undefined, and INVD loses no memory.
 pub fn hypervisor_instructions(bench: &Bench) -> Result<()> {
-    attack(bench, Guest::alpha("svm-instructions"), "svm-instructions").map(drop)
+    attack(
+        bench,
+        Guest::attacker("svm-instructions"),
+        "svm-instructions",
+    )
+    .map(drop)
 }
 
 /// Addresses that are no memory of the partition's read all ones; writes there are dropped.
@@ -38,7 +41,7 @@ pub fn memory(bench: &Bench) -> Result<()> {
     let outside = format!("outside={BETA_START:#x},{pointer:#x},0x100000000,0xff00000000");
     let mut emulator = attack(
         bench,
-        Guest::alpha("memory").with_command_line(&outside),
+        Guest::attacker("memory").with_argument(&outside),
         "memory",
     )?;
     let found = emulator.monitor()?.read_physical(pointer, 1)?;
@@ -51,7 +54,7 @@ pub fn memory(bench: &Bench) -> Result<()> {
 
 /// `alpha` attacks and passes with denials, `beta` notices nothing and is denied nothing.
 fn attack(bench: &Bench, alpha: Guest, guest: &str) -> Result<harness::Emulator> {
-    let plan = plans::source(&[alpha, Guest::bystander(SECONDS)]);
+    let plan = plans::source(&[alpha, Guest::bystander()]);
     let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_undisturbed(guest)?;

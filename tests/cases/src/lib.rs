@@ -17,6 +17,7 @@ mod exitless;
 mod firmware;
 mod foreign_interrupt;
 mod hello;
+mod linux_stops;
 mod outside;
 mod plan_misfit;
 mod plans;
@@ -30,6 +31,7 @@ use harness::{Bench, Case};
 
 /// Every case; those that take longest come first, so that none is left alone at the end.
 pub const ALL: &[Case] = &[
+    case("linux_stops_alone", linux_stops::each_alone),
     case("dma", dma::reaches_own_memory_only),
     case(
         "foreign_interrupt_by_command",

@@ -86,3 +86,20 @@ impl Registers {
 pub fn level_4_table(emulator: &mut Emulator, core: u32) -> Result<u64> {
     Registers::read(emulator, core)?.number("CR3=")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_read_by_name_and_place() {
+        let text = "RSI=00 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=1\n\
+                    TR =0018 0000000000252390 00000067 00008900 DPL=0 TSS64-avl\n\
+                    CR0=80010011 CR3=0000000000400000 CR4=00000060\n";
+        let registers = Registers(text.to_owned());
+        assert_eq!(registers.number("HLT=").unwrap(), 1);
+        assert_eq!(registers.number("CR3=").unwrap(), 0x40_0000);
+        assert_eq!(registers.word("TR =", 1).unwrap(), 0x25_2390);
+        assert!(registers.number("CR9=").is_err());
+    }
+}

@@ -61,19 +61,25 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// The partition `alpha`, which attacks: core 1.
+    /// The partition `alpha`: core 1.
     pub fn alpha(image: &'static str) -> Self {
         Self::new("alpha", image, &[1], ALPHA_START)
     }
 
-    /// The partition `beta`, which suffers or not: cores 2 and 3.
+    /// `alpha` with a guest that begins when its neighbour has long been listening.
+    pub fn attacker(image: &'static str) -> Self {
+        Self::alpha(image).with_argument("delay=1000")
+    }
+
+    /// The partition `beta`: cores 2 and 3.
     pub fn beta(image: &'static str) -> Self {
         Self::new("beta", image, &[2, 3], BETA_START)
     }
 
-    /// `beta` with the guest that listens for `seconds` to whether anybody disturbs it.
-    pub fn bystander(seconds: u32) -> Self {
-        Self::beta("bystander").with_command_line(&format!("seconds={seconds}"))
+    /// `beta` with the guest that listens for a while to whether anybody disturbs it. An
+    /// [`attacker`](Self::attacker) begins after a second and takes a fraction of another.
+    pub fn bystander() -> Self {
+        Self::beta("bystander").with_argument("seconds=3")
     }
 
     fn new(name: &'static str, image: &'static str, cores: &'static [u32], start: u64) -> Self {
@@ -89,13 +95,14 @@ impl Guest {
         }
     }
 
-    /// The same with a command line.
+    /// The same with one more word on the command line.
     #[must_use]
-    pub fn with_command_line(self, command_line: &str) -> Self {
-        Self {
-            command_line: command_line.to_owned(),
-            ..self
+    pub fn with_argument(mut self, word: &str) -> Self {
+        if !self.command_line.is_empty() {
+            self.command_line.push(' ');
         }
+        self.command_line.push_str(word);
+        self
     }
 
     /// The same with other cores.

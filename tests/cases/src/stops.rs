@@ -8,39 +8,37 @@ use crate::outside::{self, Registers};
 use crate::plans::{self, Guest};
 use crate::transcript::Transcript;
 
-/// How long the neighbour listens: the other guest ends in a fraction of that.
-const SECONDS: u32 = 2;
 /// The core where Bulkhead itself runs.
 const HOUSEKEEPING: u32 = 0;
 const INTERRUPTS_ON: u64 = 1 << 9;
 
 /// The sleep control register.
 pub fn by_poweroff(bench: &Bench) -> Result<()> {
-    ends_alone(bench, Guest::alpha("poweroff"), "poweroff")
+    ends_alone(bench, Guest::attacker("poweroff"), "poweroff")
 }
 
 /// The reset register.
 pub fn by_reset(bench: &Bench) -> Result<()> {
-    ends_alone(bench, Guest::alpha("reset"), "reboot")
+    ends_alone(bench, Guest::attacker("reset"), "reboot")
 }
 
 /// A triple fault.
 pub fn by_triple_fault(bench: &Bench) -> Result<()> {
-    ends_alone(bench, Guest::alpha("triple-fault"), "triple fault")
+    ends_alone(bench, Guest::attacker("triple-fault"), "triple fault")
 }
 
 /// One core powers off while the partition's other one spins with interrupts off: that one
 /// must be kicked out of the guest.
 pub fn with_a_core_spinning(bench: &Bench) -> Result<()> {
-    let alpha = Guest::alpha("poweroff-spinning").with_cores(&[1, 2]);
-    let beta = Guest::bystander(SECONDS).with_cores(&[3]);
+    let alpha = Guest::attacker("poweroff-spinning").with_cores(&[1, 2]);
+    let beta = Guest::bystander().with_cores(&[3]);
     let mut emulator = ends_alone_beside(bench, [alpha, beta], "poweroff")?;
     ensure_left(&mut emulator, &[1, 2])
 }
 
 /// A guest that spins with interrupts off goes on for ever, and the neighbour notices nothing.
 pub fn never_by_spinning(bench: &Bench) -> Result<()> {
-    let plan = plans::source(&[Guest::alpha("spin"), Guest::bystander(SECONDS)]);
+    let plan = plans::source(&[Guest::attacker("spin"), Guest::bystander()]);
     let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
     let transcript = Transcript::until_stop(&mut emulator, "beta")?;
     transcript.ensure_undisturbed("spin")?;
@@ -53,7 +51,7 @@ pub fn never_by_spinning(bench: &Bench) -> Result<()> {
 }
 
 fn ends_alone(bench: &Bench, alpha: Guest, cause: &str) -> Result<()> {
-    let beta = Guest::bystander(SECONDS);
+    let beta = Guest::bystander();
     let mut emulator = ends_alone_beside(bench, [alpha, beta], cause)?;
     ensure_left(&mut emulator, &[1])
 }
@@ -63,6 +61,8 @@ fn ends_alone_beside(bench: &Bench, guests: [Guest; 2], cause: &str) -> Result<E
     let mut emulator = bench.start(&Machine::without_devices(), &plans::source(&guests))?;
     let first = Transcript::until_stop(&mut emulator, "alpha")?;
     first.ensure_stop("alpha", cause)?;
+    let listens = first.count_lines("beta", "listening") == 1;
+    ensure!(listens, "the neighbour did not listen yet");
     let rest = Transcript::to_the_end(&mut emulator)?;
     rest.ensure_passed("beta", "bystander")?;
     rest.ensure_stop("beta", "poweroff")?;

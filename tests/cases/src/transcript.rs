@@ -10,7 +10,7 @@ use harness::record::PartitionSummary;
 use harness::{Emulator, Event, Message, Record};
 
 /// Longer than any run of bare guests takes.
-pub const LIMIT: Duration = Duration::from_secs(90);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// An access that the IOMMU blocked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,30 +104,36 @@ impl Transcript {
             .count()
     }
 
-    /// Where `name` says that `guest` passed; a guest that fails instead is quoted.
-    fn find_pass(&self, name: &str, guest: &str) -> Result<usize> {
-        let pass = format!("PASS {guest}");
+    /// Where `name` says `text`; if it does not, its last line is quoted.
+    fn find(&self, name: &str, text: &str) -> Result<usize> {
         let mut lines = self.lines.iter();
-        let found = lines.position(|(who, line)| who == name && *line == pass);
+        let found = lines.position(|(who, line)| who == name && line == text);
         found.with_context(|| {
             let mut lines = self.lines.iter().rev();
             let last = lines.find(|(who, _)| who == name);
             let last = last.map_or("nothing", |(_, line)| line);
-            format!("{name} did not say `{pass}`; its last line: {last}")
+            format!("{name} did not say `{text}`; its last line: {last}")
         })
     }
 
     /// The guest in partition `name` has passed.
     pub fn ensure_passed(&self, name: &str, guest: &str) -> Result<()> {
-        self.find_pass(name, guest).map(drop)
+        self.find(name, &format!("PASS {guest}")).map(drop)
     }
 
-    /// `alpha` ended with `guest`'s pass, and after that `beta`'s bystander with its own:
-    /// it was there for all of the attack and noticed nothing.
-    pub fn ensure_undisturbed(&self, guest: &str) -> Result<()> {
-        let attack = self.find_pass("alpha", guest)?;
-        let bystander = self.find_pass("beta", "bystander")?;
-        ensure!(attack < bystander, "the bystander ended before the attack");
+    /// The attacker in `alpha` passed while `beta`'s bystander listened, from before the
+    /// attack's beginning until after its end, and the bystander noticed nothing.
+    pub fn ensure_undisturbed(&self, attacker: &str) -> Result<()> {
+        let order = [
+            self.find("beta", "listening")?,
+            self.find("alpha", "begins")?,
+            self.find("alpha", &format!("PASS {attacker}"))?,
+            self.find("beta", "PASS bystander")?,
+        ];
+        ensure!(
+            order.is_sorted(),
+            "the bystander did not listen for all of the attack: {order:?}"
+        );
         self.ensure_stop("beta", "poweroff")?;
         self.ensure_denied("beta", 0)
     }

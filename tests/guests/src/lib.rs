@@ -8,6 +8,9 @@
 //! writable, x2APIC mode with the local APIC on, every vector of the IDT counted in
 //! [`interrupts::received`], interrupts off.
 //!
+//! With `delay=N` on its command line the runtime waits N milliseconds and says `begins`
+//! before it calls `main`.
+//!
 //! A guest is made for a partition of Bulkhead. It starts under plain QEMU too
 //! (`-kernel`), where what only a partition denies is reported as a failure.
 //!

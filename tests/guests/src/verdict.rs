@@ -3,13 +3,16 @@
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
-use crate::{apic, command_line, interrupts, power};
+use crate::{apic, command_line, interrupts, power, wait};
 
 /// What a guest's `main` returns.
 pub type Verdict = Result<(), Failure>;
 
 /// The longest reason that is kept.
 const REASON_BYTES: usize = 112;
+
+/// The time-stamp counter at 1 GHz.
+const TICKS_A_MILLISECOND: u64 = 1_000_000;
 
 /// Why a guest failed.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +109,16 @@ extern "C" fn guest_start(start_info: u32) -> ! {
     if let Err(failure) = apic::enable() {
         finish(Err(failure));
     }
+    wait_for_turn();
     finish((test_guest().main)())
+}
+
+/// Gives the neighbours `delay=N` milliseconds to get ready before the guest does its deed.
+fn wait_for_turn() {
+    if let Some(milliseconds) = command_line::numbers("delay").next() {
+        wait::pass(milliseconds.saturating_mul(TICKS_A_MILLISECOND));
+        crate::say!("begins");
+    }
 }
 
 /// Says that the guest passed, for one that is not going to return.

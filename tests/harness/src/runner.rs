@@ -33,6 +33,8 @@ pub struct Bench {
     pub kernel: PathBuf,
     /// The folder with the test guests' ELF files.
     pub guests: PathBuf,
+    /// The folder with a stock kernel, `vmlinuz`, and the initial RAM disk, `initrd.img`.
+    pub linux: PathBuf,
     /// The case's own folder, for logs and for what it makes.
     pub folder: PathBuf,
 }
@@ -45,11 +47,13 @@ impl Bench {
         Ok(Machine::example(&folder))
     }
 
-    /// Starts Bulkhead on `machine` with the plan in `source`, whose images are test guests.
+    /// Starts Bulkhead on `machine` with the plan in `source`, whose images are test guests,
+    /// `guests/NAME`, or Linux', `linux/vmlinuz` and `linux/initrd.img`.
     pub fn start(&self, machine: &Machine, source: &str) -> Result<Emulator> {
         let plan = self.folder.join("plan.toml");
         fs::write(&plan, source).with_context(|| format!("writing {}", plan.display()))?;
-        self.link_guests()?;
+        self.link("guests", &self.guests)?;
+        self.link("linux", &self.linux)?;
         let module = self.folder.join("bundle.img");
         let compiled = crate::bundle::compile(&plan)?;
         fs::write(&module, compiled.bytes)?;
@@ -66,11 +70,11 @@ impl Bench {
         Emulator::start(machine, &software, &self.folder)
     }
 
-    /// A plan names its images relative to itself: make the guests stand beside it.
-    fn link_guests(&self) -> Result<()> {
-        let link = self.folder.join("guests");
+    /// A plan names its images relative to itself: make them stand beside it.
+    fn link(&self, name: &str, folder: &Path) -> Result<()> {
+        let link = self.folder.join(name);
         if !link.exists() {
-            std::os::unix::fs::symlink(&self.guests, &link)
+            std::os::unix::fs::symlink(folder, &link)
                 .with_context(|| format!("linking {}", link.display()))?;
         }
         Ok(())

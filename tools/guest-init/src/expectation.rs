@@ -8,6 +8,7 @@
 //! | `bulkhead.functions` | how many PCI functions | 1 |
 //! | `bulkhead.disk` | the namespace's size | `256M` |
 //! | `bulkhead.seconds` | how long each measurement of exits lasts | 10 |
+//! | `bulkhead.delay` | seconds before a mode that ends the machine does so | 0 |
 //! | `bulkhead.reads` | how many reads are measured | 10000 |
 
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Expectation {
     pub duration: Duration,
     /// How many reads are measured.
     pub reads: u64,
+    /// How long a mode that ends the machine waits before it does so.
+    pub delay: Duration,
 }
 
 impl Expectation {
@@ -51,6 +54,7 @@ impl Expectation {
             disk_bytes: number("disk", 256 << 20),
             duration: Duration::from_secs(number("seconds", 10)),
             reads: number("reads", 10_000),
+            delay: Duration::from_secs(number("delay", 0)),
         }
     }
 }

@@ -11,6 +11,7 @@
 
 use std::fs;
 use std::io;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::console;
@@ -31,15 +32,15 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(2);
 pub fn run(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
     match expectation.mode.as_str() {
         "check" => check(expectation, boot),
-        "poweroff" => announce("poweroff"),
+        "poweroff" => announce(expectation),
         // `reboot=t` makes the kernel end in a triple fault instead of a reset.
         "reboot" | "triple" => {
-            announce(&expectation.mode)?;
+            announce(expectation)?;
             system::restart();
             Ok(())
         }
         "crash" => {
-            announce("crash")?;
+            announce(expectation)?;
             fs::write("/proc/sys/kernel/sysrq", "1")?;
             fs::write("/proc/sysrq-trigger", "c")
         }
@@ -48,8 +49,9 @@ pub fn run(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
     }
 }
 
-fn announce(mode: &str) -> io::Result<()> {
-    console::print(&format!("guest-init: {mode}"));
+fn announce(expectation: &Expectation) -> io::Result<()> {
+    thread::sleep(expectation.delay);
+    console::print(&format!("guest-init: {}", expectation.mode));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use harness::{Bench, Runner};
 
 use crate::bare;
 use crate::command;
+use crate::guest;
 use crate::paths::Paths;
 use crate::progress;
 use crate::setup;
@@ -45,10 +46,12 @@ pub fn run(paths: &Paths, filter: Option<&str>, only_cases: bool) -> Result<bool
 fn test_emulated(paths: &Paths, toolchain: &Toolchain, filter: Option<&str>) -> Result<Tally> {
     bare::build_kernel(paths, toolchain)?;
     bare::build_test_guests(paths, toolchain)?;
+    guest::build(paths)?;
     let runner = Runner {
         bench: Bench {
             kernel: paths.kernel(),
             guests: paths.bare_output(),
+            linux: paths.example(),
             folder: paths.logs(),
         },
         filter: filter.map(str::to_owned),
