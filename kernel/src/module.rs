@@ -33,7 +33,10 @@ impl fmt::Display for ModuleError {
                 "the boot loader passed no module; make one with `bulkhead plan compile` and \
                  pass it as the kernel's module (QEMU: -initrd)",
             ),
-            Self::Bundle(why) => write!(formatter, "the boot module: {why}"),
+            Self::Bundle(why) => write!(
+                formatter,
+                "the boot module: {why}; make it again with `bulkhead plan compile`"
+            ),
             Self::TooLarge(bytes) => write!(
                 formatter,
                 "the plan has {bytes} bytes, but this build takes {MAXIMUM_PLAN_BYTES}; shorten \

@@ -12,6 +12,7 @@ use guest_image::acpi::{self, AcpiError, Description};
 use guest_image::elf::{self, ElfError};
 use guest_image::layout::{self, LayoutError};
 use guest_image::linux::{self, LinuxError};
+use guest_image::reset_vector;
 use guest_image::{Entry, Image, MemoryMap, OutOfRange};
 use page_table::{Access, MapError, MemoryKind, PageTable};
 use plan::bundle::Bundle;
@@ -255,6 +256,7 @@ fn load(
         ecam,
     };
     acpi::tables(&description)?.write(&mut memory)?;
+    reset_vector::write(&mut memory)?;
     let bytes = |index| resources.bundle.entry(index).unwrap_or_default();
     let image = Image {
         kernel: bytes(source.image.kernel()),

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use harness::{Bench, Emulator, Event, Message};
 
 /// Five Linux boots side by side on a slow machine.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(180);
 /// How many reports of I/O must come after the last partition has ended.
 const REPORTS_AFTER: usize = 2;
 

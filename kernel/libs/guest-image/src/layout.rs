@@ -41,7 +41,7 @@ pub const RSDP: GuestPhysical = GuestPhysical::new(0xe_0000);
 /// The first of the ACPI tables' bytes; the RSDP is the first of them.
 pub const ACPI_TABLES: GuestPhysical = RSDP;
 /// One past the last byte that ACPI tables may take.
-pub const ACPI_TABLES_END: GuestPhysical = KERNEL_AREA;
+pub const ACPI_TABLES_END: GuestPhysical = crate::reset_vector::ADDRESS;
 /// The lowest address that a kernel may be loaded at.
 pub const KERNEL_AREA: GuestPhysical = GuestPhysical::new(0x10_0000);
 

@@ -35,6 +35,7 @@ pub mod linux;
 mod long_mode;
 mod memory;
 mod placement;
+pub mod reset_vector;
 
 pub use entry::{DescriptorTable, Entry};
 pub use layout::MemoryMap;

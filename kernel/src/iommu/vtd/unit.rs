@@ -221,9 +221,10 @@ impl Unit {
                 self.registers.read_u64(offset.saturating_add(8)),
             ];
             if let Some(record) = FaultRecord::decode(words) {
-                report(&record);
+                // Freed first: while it is held, further faults are lost.
                 let clear = offset.saturating_add(FaultRecord::CLEAR_OFFSET);
                 self.registers.write_u32(clear, FaultRecord::CLEAR);
+                report(&record);
             }
         }
         self.registers

@@ -65,6 +65,14 @@ const DISASSEMBLER: Need = Need {
     may_need_backports: false,
 };
 
+const BOOT_LOADER: Need = Need {
+    why: "the tests' boot loader for the Multiboot2 entry (GRUB)",
+    packages: &["grub-pc-bin", "grub-common"],
+    may_need_backports: false,
+};
+/// Where Debian puts GRUB's modules for a PC's firmware.
+const GRUB_MODULES: &str = "/usr/lib/grub/i386-pc";
+
 /// Brings the package lists up to date.
 pub fn update_package_lists() -> Result<()> {
     apt::update()
@@ -110,11 +118,16 @@ fn find_missing(paths: &Paths) -> Vec<Need> {
         (bare_is_good, BARE_TOOLCHAIN),
         (find_program("dpkg-deb").is_some(), UNPACKER),
         (find_program("iasl").is_some(), DISASSEMBLER),
+        (has_boot_loader(), BOOT_LOADER),
     ]
     .into_iter()
     .filter(|(is_there, _)| !is_there)
     .map(|(_, need)| need)
     .collect()
+}
+
+fn has_boot_loader() -> bool {
+    find_program("grub-mkimage").is_some() && Path::new(GRUB_MODULES).exists()
 }
 
 fn has_host_compiler() -> bool {

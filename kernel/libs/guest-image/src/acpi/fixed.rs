@@ -22,7 +22,7 @@ pub mod port {
 }
 
 /// What a write to the reset register must be.
-const RESET_VALUE: u8 = 1;
+pub(crate) const RESET_VALUE: u8 = 1;
 
 /// IA-PC boot architecture flags (ACPI 6.5, table 5.10): VGA and the CMOS RTC are absent.
 /// The flags for legacy devices and for an 8042 stay clear.

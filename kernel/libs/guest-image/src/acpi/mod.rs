@@ -16,6 +16,7 @@ mod fixed;
 mod table;
 
 pub use error::AcpiError;
+pub(crate) use fixed::RESET_VALUE;
 pub use fixed::port;
 
 use alloc::vec::Vec;
