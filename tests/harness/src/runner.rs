@@ -204,6 +204,7 @@ mod tests {
             bench: Bench {
                 kernel: PathBuf::new(),
                 guests: PathBuf::new(),
+                linux: PathBuf::new(),
                 folder: std::env::temp_dir().join(folder),
             },
             filter: filter.map(str::to_owned),

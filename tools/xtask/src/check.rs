@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use harness::serial::Heard;
-use harness::{Emulator, Message, Record};
+use harness::{Emulator, Message, Record, Summary};
 
 use crate::count;
 use crate::paths::Paths;
 use crate::progress;
 use crate::run::{self, LISTEN, Prepared, Screen};
+
+/// What the example may take of memory, images apart.
+const MOST_RESIDENT_BYTES: u64 = 1 << 20;
+/// What the example may take of instructions, the clearing of memory apart.
+const MOST_BOOT_INSTRUCTIONS: u64 = 20_000_000;
 
 /// How long a run may take.
 pub const DEFAULT_LIMIT_SECONDS: u64 = 420;
@@ -27,6 +32,9 @@ pub fn run(paths: &Paths, prepared: &Prepared, limit_seconds: u64) -> Result<boo
     let mut summary = record.summary(ending);
     if summary.ok {
         summary.boot_instructions = count(paths, prepared);
+        if prepared.is_example {
+            judge_size(&mut summary);
+        }
     }
     for problem in &summary.problems {
         progress::step("Problem", problem);
@@ -34,6 +42,31 @@ pub fn run(paths: &Paths, prepared: &Prepared, limit_seconds: u64) -> Result<boo
     let line = serde_json::to_string(&summary).context("writing the verdict")?;
     println!("{line}");
     Ok(summary.ok)
+}
+
+/// Holds Bulkhead's own size against what the example may take.
+fn judge_size(summary: &mut Summary) {
+    let limits = [
+        (
+            "resident bytes",
+            summary.resident_bytes,
+            MOST_RESIDENT_BYTES,
+        ),
+        (
+            "instructions up to the first guest's",
+            summary.boot_instructions,
+            MOST_BOOT_INSTRUCTIONS,
+        ),
+    ];
+    for (what, found, most) in limits {
+        if found.is_none_or(|found| found > most) {
+            let found = found.map_or("not known".to_owned(), |found| found.to_string());
+            summary
+                .problems
+                .push(format!("{what}: {found}, at most {most}"));
+        }
+    }
+    summary.ok = summary.problems.is_empty();
 }
 
 /// A count that fails is told, and missing from the verdict.

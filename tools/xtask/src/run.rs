@@ -38,6 +38,8 @@ pub struct Prepared {
     pub machine: Machine,
     /// The partitions' names.
     pub partitions: Vec<String>,
+    /// Whether it is the example plan, whose limits are known.
+    pub is_example: bool,
 }
 
 /// Builds and makes what a run of `plan`, or of the example, needs.
@@ -46,6 +48,7 @@ pub fn prepare(paths: &Paths, plan: Option<&Path>) -> Result<Prepared> {
     bare::build_kernel(paths, &toolchain)?;
     guest::build(paths)?;
     let folder = paths.example();
+    let is_example = plan.is_none();
     let plan = match plan {
         Some(plan) => plan.to_owned(),
         None => place_example(paths, &folder)?,
@@ -64,6 +67,7 @@ pub fn prepare(paths: &Paths, plan: Option<&Path>) -> Result<Prepared> {
         },
         machine: Machine::example(&disks),
         partitions: compiled.partitions,
+        is_example,
     })
 }
 
