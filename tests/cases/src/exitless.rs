@@ -42,3 +42,20 @@ pub fn inter_processor_interrupts(bench: &Bench) -> Result<()> {
     reasons.extend(["icr-write", "nmi"]);
     transcript.ensure_exits_only_for("alpha", &reasons)
 }
+
+/// Start-ups for a core that runs already are ignored: each costs the two exits of the command
+/// and of the kick, and the core goes on.
+pub fn start_up_of_a_running_core(bench: &Bench) -> Result<()> {
+    let alpha = Guest::attacker("start-up-again").with_cores(&[1, 2]);
+    let plan = plans::source(&[alpha, Guest::bystander().with_cores(&[3])]);
+    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let transcript = Transcript::to_the_end(&mut emulator)?;
+    transcript.ensure_undisturbed("start-up-again")?;
+    let kicks = transcript.exits("alpha", "nmi")?;
+    // Kicks that come close together are one, and those before the first entry are none.
+    ensure!(
+        (1..=110).contains(&kicks),
+        "{kicks} exits for NMIs after 100 start-ups"
+    );
+    Ok(())
+}

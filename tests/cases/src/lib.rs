@@ -50,6 +50,7 @@ pub const ALL: &[Case] = &[
     case("denied_memory", denied_access::memory),
     case("exitless_timer", exitless::timer),
     case("exits_of_smp", exitless::inter_processor_interrupts),
+    case("start_up_again", exitless::start_up_of_a_running_core),
     case("stops_by_poweroff", stops::by_poweroff),
     case("stops_by_reset", stops::by_reset),
     case("stops_by_triple_fault", stops::by_triple_fault),
