@@ -25,6 +25,7 @@ mod stops;
 mod transcript;
 mod unfit_machine;
 mod unusable_module;
+mod whole_function;
 
 use anyhow::Result;
 use harness::{Bench, Case};
@@ -41,6 +42,7 @@ pub const ALL: &[Case] = &[
         "foreign_interrupt_by_message",
         foreign_interrupt::by_message,
     ),
+    case("whole_function", whole_function::is_driven_and_confined),
     case("denied_msr", denied_access::model_specific_registers),
     case("denied_ports", denied_access::ports),
     case(
