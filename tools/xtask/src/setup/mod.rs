@@ -88,7 +88,11 @@ pub fn run(paths: &Paths) -> Result<Toolchain> {
         apt::install(&missing)?;
         let still = find_missing(paths);
         if let Some(need) = still.first() {
-            bail!("after the installation there is still no {}", need.why);
+            bail!(
+                "still missing after the installation: {}; if another version stands before it in \
+                 PATH, take that one away",
+                need.why
+            );
         }
     }
     let version = preflight::check()?;
