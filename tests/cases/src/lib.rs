@@ -11,6 +11,7 @@
 mod address_space;
 mod bundles;
 mod config_ports;
+mod crash_record;
 mod denied_access;
 mod dma;
 mod exitless;
@@ -62,6 +63,7 @@ pub const ALL: &[Case] = &[
         "address_space",
         address_space::is_never_writable_and_executable,
     ),
+    case("crash_record", crash_record::names_the_place),
     case("config_ports", config_ports::agree_with_ecam),
     case("plan_misfit", plan_misfit::costs_the_misfits_only),
     case("firmware_multiboot2", firmware::grub_starts_it),
