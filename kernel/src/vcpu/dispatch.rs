@@ -1,6 +1,7 @@
 //! What to do about an exit: decided here once, for both back ends.
 //!
-//! No path of this file allocates, waits or prints. A denied access is answered and counted.
+//! No path of this file allocates or prints, and only a function level reset waits. A denied
+//! access is answered and counted.
 
 use vdev::icr::{self, Kind, Request as Interrupt};
 use vdev::msr::{Context, ReadOutcome, WriteOutcome};

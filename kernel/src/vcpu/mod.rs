@@ -44,62 +44,37 @@ pub struct Registers {
 
 impl Registers {
     /// The register that instructions encode as `number`, 0 to 15; 0 for any other.
-    pub fn read(&self, number: u8) -> u64 {
-        self.all()
-            .get(usize::from(number))
-            .map_or(0, |register| **register)
+    pub fn read(&mut self, number: u8) -> u64 {
+        self.find(number).map_or(0, |register| *register)
     }
 
     /// Sets the register that instructions encode as `number`.
     pub fn write(&mut self, number: u8, value: u64) {
-        let Self {
-            rax,
-            rcx,
-            rdx,
-            rbx,
-            rsp,
-            rbp,
-            rsi,
-            rdi,
-            r8,
-            r9,
-            r10,
-            r11,
-            r12,
-            r13,
-            r14,
-            r15,
-        } = self;
-        let all = [
-            rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15,
-        ];
-        if let Some(register) = all.into_iter().nth(number.into()) {
+        if let Some(register) = self.find(number) {
             *register = value;
         }
     }
 
-    fn all(&self) -> [&u64; 16] {
-        let Self {
-            rax,
-            rcx,
-            rdx,
-            rbx,
-            rsp,
-            rbp,
-            rsi,
-            rdi,
-            r8,
-            r9,
-            r10,
-            r11,
-            r12,
-            r13,
-            r14,
-            r15,
-        } = self;
-        [
-            rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15,
-        ]
+    fn find(&mut self, number: u8) -> Option<&mut u64> {
+        Some(match number {
+            0 => &mut self.rax,
+            1 => &mut self.rcx,
+            2 => &mut self.rdx,
+            3 => &mut self.rbx,
+            4 => &mut self.rsp,
+            5 => &mut self.rbp,
+            6 => &mut self.rsi,
+            7 => &mut self.rdi,
+            8 => &mut self.r8,
+            9 => &mut self.r9,
+            10 => &mut self.r10,
+            11 => &mut self.r11,
+            12 => &mut self.r12,
+            13 => &mut self.r13,
+            14 => &mut self.r14,
+            15 => &mut self.r15,
+            _ => return None,
+        })
     }
 }
 
