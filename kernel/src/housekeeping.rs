@@ -195,9 +195,10 @@ fn report_stop(partition: &Partition, cause: StopCause) {
         partition.name
     );
     log!(
-        "json {{\"event\":\"stopped\",\"name\":\"{}\",\"cause\":\"{cause}\",\"exits\":{exits},\
+        "json {{\"event\":\"stopped\",\"name\":\"{}\",\"cause\":\"{}\",\"exits\":{exits},\
          \"denied\":{denied},\"faults\":{faults},\"console_bytes_dropped\":{dropped}}}",
         partition.name,
+        Escaped(cause),
     );
 }
 

@@ -12,8 +12,8 @@ use plan::bundle::Bundle;
 use plan::{ActualMachine, Fit, Plan};
 
 use crate::cpu::bring_up::{self, StartError};
-use crate::cpu::core::{Core, OutOfFrames};
-use crate::cpu::{local_apic, time, topology};
+use crate::cpu::core::{Core, OutOfFrames, choose_kick};
+use crate::cpu::{interrupts, local_apic, time, topology};
 use crate::host::firmware::{self, Firmware, FirmwareError};
 use crate::host::memory_map::MemoryMap;
 use crate::host::physical::Ram;
@@ -179,12 +179,14 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
     if !local_apic::is_supported() {
         return Err(BootError::NoX2Apic);
     }
+    interrupts::mask_legacy_controllers();
     local_apic::enable();
     let found = local_apic::id();
     let wanted = foundation.plan.machine.housekeeping;
     if found != wanted {
         return Err(BootError::Housekeeping { wanted, found });
     }
+    choose_kick(B::KICK);
     Core::new(found)?.install();
     time::calibrate_timer();
     let iommu = Iommu::block_all(
@@ -204,6 +206,9 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
         B::NAME,
         foundation.firmware.processors.len()
     );
+    if let Some(caution) = B::caution() {
+        log!("caution: {caution}");
+    }
     Ok(Machine {
         iommu: Box::leak(Box::new(iommu)),
         inventory,

@@ -21,6 +21,7 @@ mod vcpu;
 use boot::BootInfo;
 use vcpu::Backend;
 use vcpu::svm::Svm;
+use vcpu::vmx::{self, Vmx};
 
 use crate::machine::Foundation;
 
@@ -38,8 +39,17 @@ fn kernel_main(boot: Result<BootInfo, &'static str>) -> ! {
     let boot = boot.unwrap_or_else(|why| cannot_run(why));
     host::heap::initialise();
     let foundation = Foundation::lay(&boot).unwrap_or_else(|why| cannot_run(why));
-    match Svm::check() {
-        Ok(()) => machine::run::<Svm>(foundation),
+    // The one place where a back end is chosen.
+    if vmx::is_present() {
+        start::<Vmx>(foundation)
+    } else {
+        start::<Svm>(foundation)
+    }
+}
+
+fn start<B: Backend>(foundation: Foundation) -> ! {
+    match B::check() {
+        Ok(()) => machine::run::<B>(foundation),
         Err(missing) => cannot_run(missing),
     }
 }

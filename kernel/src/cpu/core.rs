@@ -4,17 +4,20 @@
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use addr::{ApicId, HostPhysical};
+use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::registers::control::{Cr4, Cr4Flags};
 use x86_64::registers::model_specific::GsBase;
 
 use super::descriptors::Descriptors;
-use super::local_apic;
+use super::{local_apic, time};
 use crate::host::{frames, paging};
 
 /// Frames of a core's main stack, and of each stack for exceptions that must not trust it.
 const MAIN_STACK_FRAMES: u64 = 5;
 const EXCEPTION_STACK_FRAMES: u64 = 2;
+/// Longer than any interrupt between two cores takes.
+const LATE_WAKE_MILLISECONDS: u64 = 100;
 
 /// One physical core. Each has one, which lives for ever and which its GS base points to.
 #[repr(C)]
@@ -25,8 +28,10 @@ pub struct Core {
     pub id: ApicId,
     /// What others ask of this core.
     pub mailbox: Mailbox,
-    /// Whether it waits in root mode, from which an NMI must wake it.
+    /// Whether it waits in root mode and takes interrupts.
     at_rest: AtomicBool,
+    /// Whether somebody is about to wake it, or has sent the interrupt and it has not come.
+    wake_under_way: AtomicBool,
     /// The first address above the main stack.
     pub stack_top: HostPhysical,
     /// Descriptor tables and the exception stacks' addresses.
@@ -56,6 +61,7 @@ impl Core {
             id,
             mailbox: Mailbox::new(),
             at_rest: AtomicBool::new(true),
+            wake_under_way: AtomicBool::new(false),
             stack_top,
             descriptors,
         };
@@ -84,25 +90,93 @@ impl Core {
         unsafe { this.as_ref() }
     }
 
-    /// Says whether the core waits in root mode, or has its interrupts held for a guest.
-    pub fn set_at_rest(&self, at_rest: bool) {
-        self.at_rest.store(at_rest, Ordering::Relaxed);
+    /// The core goes to run a guest: from now on it is kicked, not woken. To be called while
+    /// it takes interrupts, for a wake-up that is under way would otherwise reach the guest.
+    pub fn leave_rest(&self) {
+        self.at_rest.store(false, Ordering::SeqCst);
+        // The local APIC does not lose it; the bound is there because every wait has one.
+        time::wait_for(LATE_WAKE_MILLISECONDS, || {
+            !self.wake_under_way.load(Ordering::SeqCst)
+        });
     }
 
-    /// What an NMI in root mode means: a core that waits looks into its mailbox. In between
-    /// exits nothing is to be done, and an interrupt that was raised then would reach the guest.
-    pub fn notice_nmi() {
-        if Self::current().is_none_or(|core| core.at_rest.load(Ordering::Relaxed)) {
-            local_apic::wake_self();
+    /// The core waits in root mode again.
+    pub fn rest(&self) {
+        self.at_rest.store(true, Ordering::SeqCst);
+    }
+
+    /// The interrupt that wakes a core at rest has come.
+    pub fn notice_wake() {
+        if let Some(core) = Self::current() {
+            core.wake_under_way.store(false, Ordering::SeqCst);
         }
     }
 
-    /// Posts `request` and makes the core look at it, whether it waits in root mode or runs
-    /// a guest: an NMI gets through to both.
+    /// An NMI has come in root mode. Where guests keep their NMIs, one that comes between two
+    /// stays in a guest is the guest's: it gets it with the next entry, which must not be put
+    /// off. Everywhere else it has done its work, or is nobody's.
+    pub fn notice_nmi() {
+        if let Some(core) = Self::current()
+            && !core.at_rest.load(Ordering::Relaxed)
+            && KICK.get() == Some(&Kick::Init)
+        {
+            core.mailbox.post(Request::NMI);
+            core.kick();
+        }
+    }
+
+    /// Posts `request` and makes the core look at it, whether it waits in root mode or runs a
+    /// guest.
+    ///
+    /// The order is what makes it safe. A sender says that a wake-up is under way before it
+    /// looks whether the core is at rest; a core that leaves its rest says so before it looks
+    /// for one. So either the sender finds the core gone, and kicks it, or the core waits for
+    /// the wake-up. A kick that comes late is kept by the hardware until the guest is entered.
     pub fn ask(&self, request: Request) {
         self.mailbox.post(request);
-        local_apic::send_nmi(self.id);
+        if self.wake_under_way.swap(true, Ordering::SeqCst) {
+            // Whoever said so sends, or has sent, what makes the core look: it is not come yet.
+            return;
+        }
+        if self.at_rest.load(Ordering::SeqCst) {
+            local_apic::send_wake(self.id);
+        } else {
+            self.wake_under_way.store(false, Ordering::SeqCst);
+            self.kick();
+        }
     }
+
+    /// Gives the guest of this core an NMI.
+    pub fn give_nmi(&self) {
+        match KICK.get() {
+            Some(Kick::Init) => local_apic::send_nmi(self.id),
+            Some(Kick::NonMaskableInterrupt) | None => self.ask(Request::NMI),
+        }
+    }
+
+    /// Makes the core leave its guest, now or as soon as it has entered it.
+    pub fn kick(&self) {
+        match KICK.get() {
+            Some(Kick::Init) => local_apic::send_init(self.id),
+            Some(Kick::NonMaskableInterrupt) | None => local_apic::send_nmi(self.id),
+        }
+    }
+}
+
+/// What makes a core leave its guest, whatever the guest's flags are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kick {
+    /// An NMI. Guests have no NMIs of their own but those that root mode injects.
+    NonMaskableInterrupt,
+    /// INIT, which VMX operation keeps from its usual effect. NMIs are the guest's.
+    Init,
+}
+
+static KICK: Once<Kick> = Once::new();
+
+/// Chooses what makes cores leave their guests, once.
+pub fn choose_kick(kick: Kick) {
+    KICK.call_once(|| kick);
 }
 
 /// Takes frames for a stack, with an unmapped page below, and gives its top.
@@ -145,7 +219,7 @@ impl Mailbox {
 
     /// Adds a request; several of one kind are one.
     pub fn post(&self, request: Request) {
-        self.requests.fetch_or(request.0, Ordering::Release);
+        self.requests.fetch_or(request.0, Ordering::SeqCst);
     }
 
     /// Sets where a start-up request starts, in pages of 4 KiB.

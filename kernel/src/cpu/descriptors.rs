@@ -70,6 +70,12 @@ impl Descriptors {
         self.task = self.gdt.append(descriptor);
     }
 
+    /// The selector of the TSS, and the address of the TSS itself.
+    pub fn task(&self) -> (SegmentSelector, HostPhysical) {
+        let tss = HostPhysical::new((&raw const self.tss) as u64);
+        (self.task, tss)
+    }
+
     /// Loads the tables and segment registers of the core that runs.
     pub fn load(&'static self) {
         self.gdt.load();

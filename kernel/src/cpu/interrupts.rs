@@ -1,19 +1,23 @@
 //! What happens when a core is interrupted in root mode.
 //!
-//! An NMI means that somebody asks something of the core: it makes a waiting core's HLT end.
-//! Any other exception is a mistake of ours and ends in a crash record. External
-//! interrupts only wake the core; a guest's interrupt that arrives late is ended and dropped.
+//! What an NMI means depends on how cores are kicked: see `core.rs`. Any other exception is a
+//! mistake of ours and ends in a crash record. External interrupts only make a waiting core's
+//! HLT end; a guest's interrupt that arrives late is ended and dropped.
 
 use core::arch::global_asm;
 
 use super::core::Core;
-use super::local_apic;
+use super::{local_apic, port};
 use crate::crash;
 
 global_asm!(include_str!("interrupts.s"), options(att_syntax));
 
 const NMI_VECTOR: u64 = 2;
 const FIRST_EXTERNAL_VECTOR: u64 = 32;
+/// The interrupt mask registers of the two 8259A (Intel 8259A data sheet, "Operation Command
+/// Word 1").
+const LEGACY_MASKS: [u16; 2] = [0x21, 0xa1];
+const WAKE_VECTOR: u64 = local_apic::WAKE_VECTOR as u64;
 
 /// The machine's state at an interrupt, as `interrupts.s` leaves it on the stack.
 #[repr(C)]
@@ -48,7 +52,22 @@ extern "C" fn interrupt(frame: &Frame) {
     match frame.vector {
         NMI_VECTOR => Core::notice_nmi(),
         0..FIRST_EXTERNAL_VECTOR => crash::exception(frame),
+        WAKE_VECTOR => {
+            Core::notice_wake();
+            local_apic::end_of_interrupt();
+        }
         _ => local_apic::end_of_interrupt(),
+    }
+}
+
+/// Masks every input of the two 8259A. Firmware leaves the PIT's running, on vector 8, which
+/// is the double fault's; and masking the local APIC's LINT0 does not stop it everywhere:
+/// Bochs wires the 8259A past the local APIC.
+pub fn mask_legacy_controllers() {
+    for register in LEGACY_MASKS {
+        // SAFETY: no other code uses these controllers, and no interrupt of theirs is wanted;
+        // a machine without them ignores the write.
+        unsafe { port::write_u8(register, 0xff) };
     }
 }
 

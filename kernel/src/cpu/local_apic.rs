@@ -144,15 +144,9 @@ fn send(target: ApicId, command: u64) {
     );
 }
 
-/// Wakes a core that waits in the housekeeping loop.
+/// Wakes a core that waits in root mode.
 pub fn send_wake(target: ApicId) {
     send(target, DELIVERY_FIXED | u64::from(WAKE_VECTOR));
-}
-
-/// Wakes this core from its next HLT.
-pub fn wake_self() {
-    const SELF_IPI: u32 = 0x83f;
-    write(SELF_IPI, WAKE_VECTOR.into());
 }
 
 /// Sends a non-maskable interrupt.
@@ -160,7 +154,7 @@ pub fn send_nmi(target: ApicId) {
     send(target, DELIVERY_NMI);
 }
 
-/// Resets a core into its wait for SIPI.
+/// Resets a core into its wait for SIPI; in VMX operation it makes a guest exit instead.
 pub fn send_init(target: ApicId) {
     send(target, DELIVERY_INIT);
 }

@@ -189,8 +189,8 @@ pub fn build<B: Backend>(
     // aligned, and disjoint from every other partition's; a partition is built once.
     let memory = unsafe { GuestRam::new(&source.memory) };
     let map = MemoryMap::new(memory.bytes())?;
-    let mut table = PageTable::<B::Tables>::new(&mut CoherentTables, devices::largest_page())
-        .ok_or(OutOfFrames)?;
+    let mut table =
+        PageTable::<B::Tables>::new(&mut CoherentTables, B::largest_page()).ok_or(OutOfFrames)?;
     let ram = Access::READ | Access::WRITE | Access::EXECUTE;
     for (guest, host) in memory.pieces() {
         table.map(

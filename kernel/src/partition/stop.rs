@@ -14,10 +14,10 @@ pub enum StopCause {
     Reset,
     /// A triple fault.
     TripleFault,
-    /// The CPU refused to enter the guest, with this code.
-    EntryFailure(u64),
-    /// An exit that Bulkhead does not know, with this code.
-    UnknownExit(u64),
+    /// The CPU refused to enter the guest, with this code, because of this.
+    EntryFailure(u64, &'static str),
+    /// An exit that Bulkhead has no answer to, with its code and name.
+    UnknownExit(u64, &'static str),
     /// The hardware reported an error of its own, a machine check.
     MachineCheck,
     /// The guest's memory access during an event's delivery cannot be answered.
@@ -32,8 +32,10 @@ impl fmt::Display for StopCause {
             Self::PowerOff => formatter.write_str("poweroff"),
             Self::Reset => formatter.write_str("reboot"),
             Self::TripleFault => formatter.write_str("triple fault"),
-            Self::EntryFailure(code) => write!(formatter, "entry failure {code:#x}"),
-            Self::UnknownExit(code) => write!(formatter, "unknown exit {code:#x}"),
+            Self::EntryFailure(code, why) => write!(formatter, "entry failure {code:#x}: {why}"),
+            Self::UnknownExit(code, name) => {
+                write!(formatter, "exit without an answer, {code:#x} ({name})")
+            }
             Self::MachineCheck => formatter.write_str("machine check"),
             Self::DeliveryFault => formatter.write_str("memory fault during an event's delivery"),
             Self::ExecutesNothing(address) => {

@@ -15,6 +15,8 @@ use crate::partition::{StopCause, clock, memory, mmio, ports};
 
 /// The length of CPUID, RDMSR, WRMSR and INVD.
 const TWO_BYTES: u64 = 2;
+/// The length of XSETBV.
+const THREE_BYTES: u64 = 3;
 
 /// How the virtual CPU goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,19 +35,24 @@ pub fn handle<B: Backend>(occupant: &Occupant<B>, backend: &mut B, exit: Exit) -
         Exit::PortIo(access) => return ports::access(occupant.partition, backend, access),
         Exit::Memory(fault) => return memory_access(occupant, backend, fault),
         Exit::ReadMsr { msr } => read_msr(occupant, backend, msr),
-        // What the NMI is for is in the mailbox, which is looked at before each entry.
-        Exit::NonMaskableInterrupt => B::take_nmi(),
-        Exit::InterruptReturn => backend.end_nmi(),
+        // What a kick is for is in the mailbox, which is looked at before each entry.
+        Exit::NonMaskableInterrupt | Exit::Init | Exit::Settled => {}
+        Exit::SetExtendedControl { register, value } => {
+            set_extended_control(backend, register, value);
+        }
+        Exit::ForbiddenControl => deny(occupant, backend, Exception::GeneralProtection),
         Exit::Privileged => deny(occupant, backend, Exception::InvalidOpcode),
         Exit::InvalidateCaches => invalidate_caches(backend),
         Exit::Shutdown => return Next::Stop(StopCause::TripleFault),
-        Exit::EntryFailure { code } => return Next::Stop(StopCause::EntryFailure(code)),
+        Exit::EntryFailure { code, why } => {
+            return Next::Stop(StopCause::EntryFailure(code, why));
+        }
         Exit::MachineCheck => {
             super::instruction::end_machine_check();
             return Next::Stop(StopCause::MachineCheck);
         }
         Exit::DeliveryFault => return Next::Stop(StopCause::DeliveryFault),
-        Exit::Unknown { code } => return Next::Stop(StopCause::UnknownExit(code)),
+        Exit::Unknown { code, name } => return Next::Stop(StopCause::UnknownExit(code, name)),
     }
     Next::Resume
 }
@@ -61,6 +68,18 @@ fn invalidate_caches<B: Backend>(backend: &mut B) {
     backend.advance(TWO_BYTES);
 }
 
+/// XSETBV, where the hardware leaves it to root mode. What is refused here the CPU would
+/// refuse too, or belongs to state that guests are not offered: no denial, an exception.
+fn set_extended_control<B: Backend>(backend: &mut B, register: u32, value: u64) {
+    let mask = cpuid::xcr0_mask(super::instruction::cpuid);
+    if register == 0 && cpuid::is_valid_xcr0(value, mask) {
+        super::instruction::write_xcr0(value);
+        backend.advance(THREE_BYTES);
+    } else {
+        backend.inject(Exception::GeneralProtection);
+    }
+}
+
 fn memory_access<B: Backend>(occupant: &Occupant<B>, backend: &mut B, fault: MemoryFault) -> Next {
     if fault.fetch {
         return Next::Stop(StopCause::ExecutesNothing(fault.address.as_u64()));
@@ -69,10 +88,10 @@ fn memory_access<B: Backend>(occupant: &Occupant<B>, backend: &mut B, fault: Mem
 }
 
 fn answer_cpuid<B: Backend>(occupant: &Occupant<B>, backend: &mut B) {
-    let code_state = backend.code_state();
+    let cr4 = backend.read_cr4();
     let registers = backend.registers();
     let (leaf, subleaf) = (registers.rax as u32, registers.rcx as u32);
-    let identity = occupant.identity(code_state.cr4);
+    let identity = occupant.identity(cr4);
     let answer = cpuid::answer(leaf, subleaf, super::instruction::cpuid, &identity);
     registers.rax = answer.eax.into();
     registers.rbx = answer.ebx.into();
@@ -176,7 +195,7 @@ fn deliver<B: Backend>(occupant: &Occupant<B>, interrupt: Interrupt) {
     {
         match interrupt.kind {
             Kind::Fixed { .. } => local_apic::send_checked(icr::unicast(interrupt.kind, core.id)),
-            Kind::Nmi => core.ask(Request::NMI),
+            Kind::Nmi => core.give_nmi(),
             Kind::Init => core.ask(Request::INIT),
             Kind::StartUp { vector } => {
                 core.mailbox.set_start_up_page(vector);

@@ -21,6 +21,13 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> Answer {
     }
 }
 
+/// XSETBV of XCR0. `value` is one that the CPU takes: `vdev::cpuid::is_valid_xcr0`.
+pub fn write_xcr0(value: u64) {
+    // SAFETY: only a back end that has set CR4.OSXSAVE in root mode reports XSETBV; root mode
+    // uses none of the state that XCR0 enables.
+    unsafe { core::arch::x86_64::_xsetbv(0, value) };
+}
+
 /// WBINVD.
 pub fn write_back_caches() {
     // SAFETY: writing caches back changes no memory that anybody can see.

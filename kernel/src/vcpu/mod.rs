@@ -8,75 +8,24 @@
 pub mod counters;
 pub mod dispatch;
 pub mod instruction;
+mod registers;
 pub mod seat;
 pub mod svm;
+pub mod vmx;
 
 use core::fmt;
 
-use addr::{GuestPhysical, HostPhysical};
+use addr::{GuestPhysical, HostPhysical, PageSize};
 use guest_image::Entry;
+use initial_state::InitialState;
 use page_table::Format;
+use permission_map::MsrPermissions;
 use vdev::exit_reason::ExitReason;
+use vdev::msr;
+use vdev::processor::Processor;
 
-use crate::cpu::core::OutOfFrames;
-
-/// The guest's general registers, which no back end's hardware saves by itself.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(C)]
-pub struct Registers {
-    pub rax: u64,
-    pub rcx: u64,
-    pub rdx: u64,
-    pub rbx: u64,
-    pub rsp: u64,
-    pub rbp: u64,
-    pub rsi: u64,
-    pub rdi: u64,
-    pub r8: u64,
-    pub r9: u64,
-    pub r10: u64,
-    pub r11: u64,
-    pub r12: u64,
-    pub r13: u64,
-    pub r14: u64,
-    pub r15: u64,
-}
-
-impl Registers {
-    /// The register that instructions encode as `number`, 0 to 15; 0 for any other.
-    pub fn read(&mut self, number: u8) -> u64 {
-        self.find(number).map_or(0, |register| *register)
-    }
-
-    /// Sets the register that instructions encode as `number`.
-    pub fn write(&mut self, number: u8, value: u64) {
-        if let Some(register) = self.find(number) {
-            *register = value;
-        }
-    }
-
-    fn find(&mut self, number: u8) -> Option<&mut u64> {
-        Some(match number {
-            0 => &mut self.rax,
-            1 => &mut self.rcx,
-            2 => &mut self.rdx,
-            3 => &mut self.rbx,
-            4 => &mut self.rsp,
-            5 => &mut self.rbp,
-            6 => &mut self.rsi,
-            7 => &mut self.rdi,
-            8 => &mut self.r8,
-            9 => &mut self.r9,
-            10 => &mut self.r10,
-            11 => &mut self.r11,
-            12 => &mut self.r12,
-            13 => &mut self.r13,
-            14 => &mut self.r14,
-            15 => &mut self.r15,
-            _ => return None,
-        })
-    }
-}
+use crate::cpu::core::{Kick, OutOfFrames};
+pub use registers::Registers;
 
 /// Which way data goes, seen from the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,10 +77,16 @@ pub enum Exit {
     PortIo(PortAccess),
     /// A second-stage violation.
     Memory(MemoryFault),
-    /// A non-maskable interrupt arrived.
+    /// XSETBV.
+    SetExtendedControl { register: u32, value: u64 },
+    /// A non-maskable interrupt: a kick.
     NonMaskableInterrupt,
-    /// The guest ended the handling of an NMI that was injected.
-    InterruptReturn,
+    /// An INIT: a kick.
+    Init,
+    /// A matter of the hardware's own, which the back end has settled.
+    Settled,
+    /// A value for a control register that no guest may load; it gets `#GP`.
+    ForbiddenControl,
     /// An instruction that no guest may use; it gets `#UD`.
     Privileged,
     /// INVD, which is answered as WBINVD.
@@ -142,10 +97,10 @@ pub enum Exit {
     MachineCheck,
     /// The delivery of an event to the guest hit a second-stage violation.
     DeliveryFault,
-    /// The CPU refused to enter the guest.
-    EntryFailure { code: u64 },
-    /// Anything else.
-    Unknown { code: u64 },
+    /// The CPU refused to enter the guest, because of `why`.
+    EntryFailure { code: u64, why: &'static str },
+    /// Anything else, with the manual's name for it.
+    Unknown { code: u64, name: &'static str },
 }
 
 impl Exit {
@@ -161,14 +116,17 @@ impl Exit {
             Self::WriteMsr { .. } => ExitReason::MsrWrite,
             Self::PortIo(_) => ExitReason::PortIo,
             Self::Memory(_) => ExitReason::NestedPageFault,
+            Self::SetExtendedControl { .. } => ExitReason::Xsetbv,
             Self::NonMaskableInterrupt => ExitReason::Nmi,
-            Self::Privileged | Self::InvalidateCaches => ExitReason::PrivilegedInstruction,
+            Self::Init => ExitReason::Init,
+            Self::Privileged | Self::ForbiddenControl | Self::InvalidateCaches => {
+                ExitReason::PrivilegedInstruction
+            }
             Self::Shutdown => ExitReason::Shutdown,
             Self::EntryFailure { .. } => ExitReason::EntryFailure,
-            Self::InterruptReturn
-            | Self::DeliveryFault
-            | Self::MachineCheck
-            | Self::Unknown { .. } => ExitReason::Other,
+            Self::Settled | Self::DeliveryFault | Self::MachineCheck | Self::Unknown { .. } => {
+                ExitReason::Other
+            }
         }
     }
 }
@@ -180,6 +138,31 @@ pub enum Start {
     Image(Entry),
     /// In real mode at a page of 4 KiB, as a SIPI says.
     StartUp { page: u8 },
+}
+
+impl Start {
+    /// The registers at the first instruction.
+    pub const fn state(self) -> InitialState {
+        match self {
+            Self::Image(entry) => InitialState::of_image(entry),
+            Self::StartUp { page } => InitialState::start_up(page),
+        }
+    }
+}
+
+/// Opens the registers that `vdev::msr` leaves to the guest. One that the map has no bit for
+/// stays denied: the hardware intercepts it always.
+fn open_native(permissions: &mut impl MsrPermissions) {
+    for rule in msr::native(Processor::detect(instruction::cpuid)) {
+        for number in rule.first..=rule.last {
+            if rule.read == msr::Access::Native {
+                permissions.allow_read(number);
+            }
+            if rule.write == msr::Access::Native {
+                permissions.allow_write(number);
+            }
+        }
+    }
 }
 
 /// An exception for the guest.
@@ -227,6 +210,9 @@ pub trait Backend: Sized + Send + 'static {
     /// The extension's name.
     const NAME: &'static str;
 
+    /// What makes a core leave its guest.
+    const KICK: Kick;
+
     /// The format of its second-stage tables.
     type Tables: Format;
 
@@ -238,6 +224,12 @@ pub trait Backend: Sized + Send + 'static {
     /// # Errors
     /// Names the first thing that is missing.
     fn check() -> Result<(), Missing>;
+
+    /// What a person who trusts this CPU should know.
+    fn caution() -> Option<&'static str>;
+
+    /// The largest page of its second-stage tables.
+    fn largest_page() -> PageSize;
 
     /// Turns the extension on, on this core, for good.
     ///
@@ -264,16 +256,12 @@ pub trait Backend: Sized + Send + 'static {
     /// Runs the guest until its next exit; interrupts are held.
     fn run(&mut self) -> Exit;
 
-    /// Keeps all interrupts, NMIs too, from this core while it is in root mode: they wait for
-    /// the guest. In force until [`Backend::release_interrupts`].
+    /// Keeps all interrupts from this core while it is in root mode, and kicks too: they wait
+    /// for the guest. In force until [`Backend::release_interrupts`].
     fn hold_interrupts();
 
     /// Lets this core take interrupts in root mode again.
     fn release_interrupts();
-
-    /// Takes the NMI that made the guest exit, while interrupts are held. Its handler in root
-    /// mode does nothing then: what is asked is in the mailbox.
-    fn take_nmi();
 
     /// How many address spaces can be told apart, root mode's included.
     fn address_spaces() -> u32;
@@ -282,7 +270,10 @@ pub trait Backend: Sized + Send + 'static {
     fn registers(&mut self) -> &mut Registers;
 
     /// Where the guest's next instruction is.
-    fn code_state(&self) -> CodeState;
+    fn code_state(&mut self) -> CodeState;
+
+    /// The guest's CR4, as the guest reads it.
+    fn read_cr4(&mut self) -> u64;
 
     /// Sets the guest's EFER, whose bits have been checked.
     fn set_efer(&mut self, value: u64);
@@ -302,7 +293,4 @@ pub trait Backend: Sized + Send + 'static {
 
     /// Lets the guest begin with an NMI, now or as soon as it has ended the one before.
     fn inject_nmi(&mut self);
-
-    /// The guest has ended the handling of an NMI.
-    fn end_nmi(&mut self);
 }

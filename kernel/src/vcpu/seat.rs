@@ -145,10 +145,10 @@ fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits
 fn run<B: Backend>(core: &Core, occupant: &'static Occupant<B>, start: Start) -> Left {
     let mut guard = occupant.backend.lock();
     let backend = &mut *guard;
-    // From here on a request's NMI waits for the guest to be entered: none is lost between
-    // the look into the mailbox and the entry.
+    core.leave_rest();
+    // From here on a kick waits for the guest to be entered: none is lost between the look
+    // into the mailbox and the entry.
     B::hold_interrupts();
-    core.set_at_rest(false);
     local_apic::open_all_priorities();
     backend.reset(start);
     let left = loop {
@@ -164,7 +164,7 @@ fn run<B: Backend>(core: &Core, occupant: &'static Occupant<B>, start: Start) ->
     };
     // First the local APIC, which keeps back what no handler of root mode can take.
     local_apic::reset();
-    core.set_at_rest(true);
+    core.rest();
     B::release_interrupts();
     left
 }
@@ -175,8 +175,8 @@ fn answer<B: Backend>(core: &Core, backend: &mut B) -> Option<Left> {
         return None;
     }
     if backend.has_pending_event() && core.mailbox.has(Request::NMI) {
-        // One event an entry: this NMI makes the guest exit again at once, for the next one.
-        local_apic::send_nmi(core.id);
+        // One event an entry: this makes the guest exit again at once, for the next one.
+        core.kick();
     } else if core.mailbox.take(Request::NMI) {
         backend.inject_nmi();
     }

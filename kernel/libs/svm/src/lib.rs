@@ -20,11 +20,9 @@ mod control_area;
 mod event;
 mod exit_code;
 mod exit_information;
-mod initial_state;
 mod intercepts;
-mod permission_map;
+mod permissions;
 mod save_area;
-mod segment;
 mod vmcb;
 
 pub use capabilities::{
@@ -41,7 +39,6 @@ pub use intercepts::{
     ControlRegisterIntercepts, DebugRegisterIntercepts, ExceptionIntercepts, Intercepts1,
     Intercepts2, Intercepts3,
 };
-pub use permission_map::{IoPermissionMap, MsrPermissionMap};
+pub use permissions::{IoPermissionMap, MsrPermissionMap};
 pub use save_area::SaveArea;
-pub use segment::{Segment, SegmentAttributes};
 pub use vmcb::Vmcb;

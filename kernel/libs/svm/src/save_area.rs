@@ -1,9 +1,11 @@
 //! The state save area of the VMCB (APM volume 2, appendix B, table B-2 "VMCB Layout, State
-//! Save Area"). The states in which a guest begins are in `initial_state.rs`.
+//! Save Area").
 
 use core::mem::offset_of;
 
-use crate::Segment;
+use initial_state::{InitialState, Segment};
+
+use crate::EFER_SVME;
 
 /// The guest's state. What VMRUN itself does not load, VMLOAD does: FS, GS, TR, LDTR and the
 /// system call registers.
@@ -129,4 +131,55 @@ impl SaveArea {
         spec_ctrl: 0,
         reserved_2e8: [0; 0xc00 - 0x2e8],
     };
+
+    /// The area of a guest that begins in `state`, with EFER.SVME set, without which VMRUN
+    /// refuses the VMCB (APM volume 2, section 15.5.1 "VMRUN Instruction", "Canonicalization
+    /// and Consistency Checks"); a guest never sees it, for root mode answers its RDMSR. RBX
+    /// and RSI are not in the VMCB.
+    #[must_use]
+    pub const fn beginning(state: &InitialState) -> Self {
+        Self {
+            es: state.es,
+            cs: state.cs,
+            ss: state.ss,
+            ds: state.ds,
+            fs: state.fs,
+            gs: state.gs,
+            gdtr: state.gdtr,
+            idtr: state.idtr,
+            ldtr: state.ldtr,
+            tr: state.tr,
+            cr0: state.cr0,
+            cr3: state.cr3,
+            cr4: state.cr4,
+            efer: state.efer | EFER_SVME,
+            rip: state.rip,
+            rflags: state.rflags,
+            rsp: state.rsp,
+            dr6: state.dr6,
+            dr7: state.dr7,
+            g_pat: state.pat,
+            ..Self::ZERO
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_has_every_register_and_svme() {
+        let state = InitialState::start_up(0x9a);
+        let area = SaveArea::beginning(&state);
+        assert_eq!(
+            (area.cs, area.tr, area.gdtr),
+            (state.cs, state.tr, state.gdtr)
+        );
+        assert_eq!((area.rip, area.rflags), (state.rip, 2));
+        assert_eq!((area.dr6, area.dr7), (0xffff_0ff0, 0x400));
+        assert_eq!(area.g_pat, state.pat);
+        assert_eq!(area.efer, EFER_SVME);
+        assert_eq!(area.cpl, 0);
+    }
 }

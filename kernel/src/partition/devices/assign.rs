@@ -61,11 +61,6 @@ pub fn windows(functions: &[Function]) -> Vec<Range<GuestPhysical>> {
         .collect()
 }
 
-/// The largest leaf that both Bulkhead's and the guests' tables may have.
-pub fn largest_page() -> PageSize {
-    paging::largest_page()
-}
-
 /// A function as the machine has it.
 struct Found {
     address: RequesterId,

@@ -25,7 +25,7 @@ use crate::host::physical::{Ram, Registers};
 use crate::iommu::{InterruptBlock, Iommu, IommuError};
 use crate::pci::ecam::EcamFunction;
 
-pub use assign::{assign, largest_page, windows};
+pub use assign::{assign, windows};
 
 /// Why a function cannot be given to a partition.
 #[derive(Debug)]

@@ -6,6 +6,9 @@ use addr::HostPhysical;
 use svm::Vmcb;
 
 use super::super::Registers;
+use super::super::registers::{
+    load_registers, restore_callee_saved, save_callee_saved, store_registers,
+};
 
 /// Runs the guest of `vmcb` until its next exit, with the general registers of `registers`;
 /// RAX and RSP are in the VMCB.
@@ -16,7 +19,7 @@ pub fn run(vmcb: &mut Vmcb, host_state: HostPhysical, registers: &mut Registers)
     // SAFETY: `guest` is a VMCB that `state.rs` has filled in, and virtual = physical;
     // `host_state` is a page for VMSAVE; `enter` keeps every callee-saved register. The guest
     // reaches no memory of ours: its second-stage table maps its own only.
-    unsafe { enter(guest, host_state.as_u64(), registers) };
+    unsafe { enter(registers, guest, host_state.as_u64()) };
     registers.rax = vmcb.state.rax;
     registers.rsp = vmcb.state.rsp;
 }
@@ -57,60 +60,21 @@ pub fn take_nmi() {
 /// # Safety
 /// `guest` and `host` are the physical addresses of a valid VMCB and of a page for VMSAVE.
 #[unsafe(naked)]
-unsafe extern "C" fn enter(guest: u64, host: u64, registers: *mut Registers) {
+unsafe extern "C" fn enter(registers: *mut Registers, guest: u64, host: u64) {
     naked_asm!(
-        "push rbx",
-        "push rbp",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
+        save_callee_saved!(),
         "push rdx",
-        "push rsi",
-        "mov rax, rdi",
+        "push rdi",
+        "mov rax, rsi",
         "vmload rax",
-        "push rax",
-        "mov rcx, [rdx + 8]",
-        "mov rbx, [rdx + 24]",
-        "mov rbp, [rdx + 40]",
-        "mov rsi, [rdx + 48]",
-        "mov rdi, [rdx + 56]",
-        "mov r8, [rdx + 64]",
-        "mov r9, [rdx + 72]",
-        "mov r10, [rdx + 80]",
-        "mov r11, [rdx + 88]",
-        "mov r12, [rdx + 96]",
-        "mov r13, [rdx + 104]",
-        "mov r14, [rdx + 112]",
-        "mov r15, [rdx + 120]",
-        "mov rdx, [rdx + 16]",
+        load_registers!(),
         "vmrun rax",
         // RAX is again what it was at VMRUN: the VMCB's address.
         "vmsave rax",
-        "mov rax, [rsp + 16]",
-        "mov [rax + 8], rcx",
-        "mov [rax + 16], rdx",
-        "mov [rax + 24], rbx",
-        "mov [rax + 40], rbp",
-        "mov [rax + 48], rsi",
-        "mov [rax + 56], rdi",
-        "mov [rax + 64], r8",
-        "mov [rax + 72], r9",
-        "mov [rax + 80], r10",
-        "mov [rax + 88], r11",
-        "mov [rax + 96], r12",
-        "mov [rax + 104], r13",
-        "mov [rax + 112], r14",
-        "mov [rax + 120], r15",
-        "mov rax, [rsp + 8]",
+        store_registers!(),
+        "pop rax",
         "vmload rax",
-        "add rsp, 24",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbp",
-        "pop rbx",
+        restore_callee_saved!(),
         "ret",
     )
 }

@@ -16,6 +16,7 @@ pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
     if code.is_invalid() {
         return Exit::EntryFailure {
             code: control.exit_code,
+            why: "the VMCB is not consistent",
         };
     }
     match code {
@@ -26,7 +27,7 @@ pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
         ExitCode::NPF if delivers => Exit::DeliveryFault,
         ExitCode::NPF => Exit::Memory(memory_fault(control.exit_info_1, control.exit_info_2)),
         ExitCode::NMI => Exit::NonMaskableInterrupt,
-        ExitCode::IRET => Exit::InterruptReturn,
+        ExitCode::IRET => Exit::Settled,
         MACHINE_CHECK => Exit::MachineCheck,
         ExitCode::SHUTDOWN => Exit::Shutdown,
         ExitCode::INVD => Exit::InvalidateCaches,
@@ -45,6 +46,7 @@ pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
         | ExitCode::RSM => Exit::Privileged,
         _ => Exit::Unknown {
             code: control.exit_code,
+            name: code.name(),
         },
     }
 }

@@ -10,15 +10,12 @@ mod exit;
 mod features;
 mod state;
 
-use addr::HostPhysical;
-use svm::{IoPermissionMap, MsrPermissionMap, Vmcb};
-use vdev::msr;
-use vdev::processor::Processor;
+use addr::{HostPhysical, PageSize};
+use svm::{ExitCode, IoPermissionMap, MsrPermissionMap, Vmcb};
 
-use super::instruction::cpuid;
-use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start};
-use crate::cpu::core::OutOfFrames;
-use crate::host::frames;
+use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start, open_native};
+use crate::cpu::core::{Kick, OutOfFrames};
+use crate::host::{frames, paging};
 
 /// What all virtual CPUs of a partition share.
 pub struct Shared {
@@ -48,29 +45,26 @@ enum Nmi {
     HandledAndPending,
 }
 
-/// Opens the registers that `vdev::msr` leaves to the guest. One that the map has no bit for
-/// stays denied: the hardware intercepts it always.
-fn open_native(permissions: &mut MsrPermissionMap) {
-    for rule in msr::native(Processor::detect(cpuid)) {
-        for number in rule.first..=rule.last {
-            if rule.read == msr::Access::Native {
-                permissions.allow_read(number);
-            }
-            if rule.write == msr::Access::Native {
-                permissions.allow_write(number);
-            }
-        }
-    }
-}
-
 impl Backend for Svm {
     const NAME: &'static str = "SVM";
+
+    // INIT would reset the core before it can exit in QEMU.
+    const KICK: Kick = Kick::NonMaskableInterrupt;
 
     type Tables = page_table::Nested;
     type Shared = Shared;
 
     fn check() -> Result<(), Missing> {
         features::check()
+    }
+
+    fn caution() -> Option<&'static str> {
+        None
+    }
+
+    // Nested tables are in the format of the CPU's own.
+    fn largest_page() -> PageSize {
+        paging::largest_page()
     }
 
     fn enable() -> Result<(), OutOfFrames> {
@@ -113,6 +107,11 @@ impl Backend for Svm {
         // What the hardware has taken over must not be injected again.
         self.vmcb.control.event_injection = 0;
         self.vmcb.control.tlb_control = 0;
+        match ExitCode(self.vmcb.control.exit_code) {
+            ExitCode::NMI => enter::take_nmi(),
+            ExitCode::IRET => self.end_nmi(),
+            _ => {}
+        }
         exit::decode(self.vmcb, &self.registers)
     }
 
@@ -124,10 +123,6 @@ impl Backend for Svm {
         enter::set_global_interrupt_flag();
     }
 
-    fn take_nmi() {
-        enter::take_nmi();
-    }
-
     fn address_spaces() -> u32 {
         features::capabilities().address_spaces
     }
@@ -136,8 +131,12 @@ impl Backend for Svm {
         &mut self.registers
     }
 
-    fn code_state(&self) -> CodeState {
+    fn code_state(&mut self) -> CodeState {
         state::code_state(self.vmcb)
+    }
+
+    fn read_cr4(&mut self) -> u64 {
+        self.vmcb.state.cr4
     }
 
     fn set_efer(&mut self, value: u64) {
@@ -169,7 +168,10 @@ impl Backend for Svm {
             Nmi::Handled | Nmi::HandledAndPending => Nmi::HandledAndPending,
         };
     }
+}
 
+impl Svm {
+    /// The guest has ended the handling of an NMI.
     fn end_nmi(&mut self) {
         let pending = self.nmi == Nmi::HandledAndPending;
         self.nmi = Nmi::Open;

@@ -1,8 +1,7 @@
 //! What Bulkhead writes into a VMCB: the controls, the state in which a guest begins, and
 //! what is injected.
 
-use guest_image::Entry;
-use svm::{EventInjection, ExceptionIntercepts, Intercepts1, Intercepts2, SaveArea, Segment, Vmcb};
+use svm::{EventInjection, ExceptionIntercepts, Intercepts1, Intercepts2, SaveArea, Vmcb};
 
 use super::super::{CodeState, Exception, Registers, Start};
 use super::Shared;
@@ -54,27 +53,11 @@ pub fn reset(vmcb: &mut Vmcb, registers: &mut Registers, start: Start) {
     control.event_injection = 0;
     control.interrupt_shadow = 0;
     control.tlb_control = svm::TlbControl::FLUSH_ALL;
-    vmcb.state = match start {
-        Start::StartUp { page } => SaveArea::wait_for_sipi(page),
-        Start::Image(Entry::Protected { eip, ebx }) => {
-            registers.rbx = ebx.into();
-            SaveArea::protected_mode(eip)
-        }
-        Start::Image(Entry::Long {
-            rip,
-            rsi,
-            rsp,
-            cr3,
-            gdt,
-        }) => {
-            registers.rsi = rsi.as_u64();
-            let mut state = SaveArea::long_mode(rip, cr3, rsp);
-            state.gdtr = Segment::descriptor_table(gdt.base.as_u64(), gdt.limit);
-            state
-        }
-    };
-    registers.rax = vmcb.state.rax;
-    registers.rsp = vmcb.state.rsp;
+    let state = start.state();
+    vmcb.state = SaveArea::beginning(&state);
+    registers.rbx = state.rbx;
+    registers.rsi = state.rsi;
+    registers.rsp = state.rsp;
 }
 
 /// Where the next instruction is and how it is decoded.

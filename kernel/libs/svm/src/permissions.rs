@@ -1,30 +1,13 @@
 //! The MSR and I/O permission maps: one bit denies one access. Both begin with all bits set.
 
-/// Clears bit `bit` of `map`.
-fn clear(map: &mut [u8], bit: usize) -> bool {
-    let Some(byte) = map.get_mut(bit / 8) else {
-        return false;
-    };
-    *byte &= !(1 << (bit % 8));
-    true
-}
-
-/// Whether bit `bit` of `map` is set; what lies outside is.
-fn is_set(map: &[u8], bit: usize) -> bool {
-    map.get(bit / 8)
-        .is_none_or(|byte| byte & (1 << (bit % 8)) != 0)
-}
+use permission_map::{MsrPermissions, PermissionMap};
 
 /// Which MSRs a guest reads and writes without an exit (APM volume 2, section 15.11 "MSR
 /// Intercepts"): two bits for each MSR, the low one for RDMSR, the high one for WRMSR, of
 /// three ranges of 8,192 MSRs. All other MSRs always exit.
-#[repr(C, align(4096))]
+#[repr(transparent)]
 #[derive(Clone)]
-pub struct MsrPermissionMap {
-    bytes: [u8; 0x2000],
-}
-
-const _: () = assert!(size_of::<MsrPermissionMap>() == 0x2000);
+pub struct MsrPermissionMap(PermissionMap<0x2000>);
 
 impl MsrPermissionMap {
     /// The first MSR of each range, in the order of the map.
@@ -37,33 +20,19 @@ impl MsrPermissionMap {
     /// Every access exits.
     #[must_use]
     pub const fn deny_all() -> Self {
-        Self {
-            bytes: [0xff; 0x2000],
-        }
-    }
-
-    /// Lets the guest read `msr` without an exit. `false`, and nothing changes, if the map has
-    /// no bit for that MSR.
-    pub fn allow_read(&mut self, msr: u32) -> bool {
-        Self::read_bit(msr).is_some_and(|bit| clear(&mut self.bytes, bit))
-    }
-
-    /// Lets the guest write `msr` without an exit. `false`, and nothing changes, if the map
-    /// has no bit for that MSR.
-    pub fn allow_write(&mut self, msr: u32) -> bool {
-        Self::write_bit(msr).is_some_and(|bit| clear(&mut self.bytes, bit))
+        Self(PermissionMap::deny_all())
     }
 
     /// Whether RDMSR of `msr` exits.
     #[must_use]
     pub fn is_read_denied(&self, msr: u32) -> bool {
-        Self::read_bit(msr).is_none_or(|bit| is_set(&self.bytes, bit))
+        Self::read_bit(msr).is_none_or(|bit| self.0.is_denied(bit))
     }
 
     /// Whether WRMSR of `msr` exits.
     #[must_use]
     pub fn is_write_denied(&self, msr: u32) -> bool {
-        Self::write_bit(msr).is_none_or(|bit| is_set(&self.bytes, bit))
+        Self::write_bit(msr).is_none_or(|bit| self.0.is_denied(bit))
     }
 
     fn write_bit(msr: u32) -> Option<usize> {
@@ -84,35 +53,34 @@ impl MsrPermissionMap {
     }
 }
 
-/// Which ports a guest reaches without an exit (APM volume 2, section 15.10.1 "I/O Permissions
-/// Map"): a bit for each port, then 3 bits for accesses that run over the last one; 12 KiB in
-/// all, for VMRUN reads three pages.
-#[repr(C, align(4096))]
-#[derive(Clone)]
-pub struct IoPermissionMap {
-    bytes: [u8; 0x3000],
+impl MsrPermissions for MsrPermissionMap {
+    fn allow_read(&mut self, msr: u32) -> bool {
+        Self::read_bit(msr).is_some_and(|bit| self.0.allow(bit))
+    }
+
+    fn allow_write(&mut self, msr: u32) -> bool {
+        Self::write_bit(msr).is_some_and(|bit| self.0.allow(bit))
+    }
 }
 
-const _: () = assert!(size_of::<IoPermissionMap>() == 0x3000);
+/// Which ports a guest reaches without an exit (APM volume 2, section 15.10.1 "I/O Permissions
+/// Map"): a bit for each port, then 3 bits for accesses that run over the last one; 12 KiB in
+/// all, for VMRUN reads three pages. None is ever opened.
+#[repr(transparent)]
+#[derive(Clone)]
+pub struct IoPermissionMap(PermissionMap<0x3000>);
 
 impl IoPermissionMap {
     /// Every access exits.
     #[must_use]
     pub const fn deny_all() -> Self {
-        Self {
-            bytes: [0xff; 0x3000],
-        }
-    }
-
-    /// Lets the guest reach `port` without an exit.
-    pub fn allow(&mut self, port: u16) {
-        clear(&mut self.bytes, port.into());
+        Self(PermissionMap::deny_all())
     }
 
     /// Whether an access to `port` exits.
     #[must_use]
     pub fn is_denied(&self, port: u16) -> bool {
-        is_set(&self.bytes, port.into())
+        self.0.is_denied(port.into())
     }
 }
 
@@ -122,19 +90,12 @@ mod tests {
 
     use super::*;
 
-    /// The bits that are clear, as byte and bit number.
-    fn cleared(map: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-        map.iter().enumerate().flat_map(|(index, byte)| {
-            (0..8)
-                .filter(move |bit| byte & (1 << bit) == 0)
-                .map(move |bit| (index, bit))
-        })
-    }
-
     #[test]
     fn both_maps_begin_at_deny_all() {
-        assert_eq!(cleared(&MsrPermissionMap::deny_all().bytes).count(), 0);
-        assert_eq!(cleared(&IoPermissionMap::deny_all().bytes).count(), 0);
+        assert_eq!(MsrPermissionMap::deny_all().0.allowed().count(), 0);
+        let ports = IoPermissionMap::deny_all();
+        assert!((0..=u16::MAX).all(|port| ports.is_denied(port)));
+        assert_eq!(size_of_val(&ports), 0x3000);
     }
 
     #[test]
@@ -145,12 +106,12 @@ mod tests {
         assert!(map.allow_read(0xc000_0102));
         assert!(map.allow_write(0xc001_1fff));
         let expected = [
-            (0x10 / 4, 0),
-            (0x830 / 4, 1),
-            (0x800 + 0x102 / 4, 2 * (0x102 % 4)),
-            (0x1000 + 0x7ff, 7),
+            0x10 * 2,
+            0x830 * 2 + 1,
+            0x800 * 8 + 0x102 * 2,
+            0x1000 * 8 + 0x1fff * 2 + 1,
         ];
-        assert!(cleared(&map.bytes).eq(expected));
+        assert!(map.0.allowed().eq(expected));
     }
 
     #[test]
@@ -177,14 +138,7 @@ mod tests {
                 "{msr:#x}"
             );
         }
-        assert_eq!(cleared(&map.bytes).count(), 0);
-    }
-
-    #[test]
-    fn the_last_port_has_a_bit_and_its_overrun_stays_denied() {
-        let mut map = IoPermissionMap::deny_all();
-        map.allow(0xffff);
-        assert!(cleared(&map.bytes).eq([(0x1fff, 7)]));
+        assert_eq!(map.0.allowed().count(), 0);
     }
 
     proptest! {
@@ -198,15 +152,7 @@ mod tests {
             prop_assert!(allowed);
             prop_assert_eq!(map.is_write_denied(msr), !write);
             prop_assert_eq!(map.is_read_denied(msr), write);
-            prop_assert_eq!(cleared(&map.bytes).count(), 1);
-        }
-
-        #[test]
-        fn allowing_one_port_allows_no_other(port: u16) {
-            let mut map = IoPermissionMap::deny_all();
-            map.allow(port);
-            prop_assert!(!map.is_denied(port));
-            prop_assert_eq!(cleared(&map.bytes).count(), 1);
+            prop_assert_eq!(map.0.allowed().count(), 1);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Segment registers as the state save area keeps them.
+//! Segment registers, laid out as SVM's state save area keeps them: the one of the two back
+//! ends' forms that the other can be made of.
 
 /// A segment register's attributes, as descriptor bits 55:52 and 47:40 put together (APM
 /// volume 2, section 15.5.1 "VMRUN Instruction", "Segment State in the VMCB").
@@ -13,8 +14,6 @@ impl SegmentAttributes {
     const DATA: u16 = 0x3;
     /// A local descriptor table: system type 0010b.
     const LDT: u16 = 0x2;
-    /// A busy 16-bit task state segment: system type 0011b.
-    const BUSY_TSS_16: u16 = 0x3;
     /// A busy 32-bit or 64-bit task state segment: system type 1011b.
     const BUSY_TSS: u16 = 0xb;
     /// S: code or data, not a system segment.
@@ -43,8 +42,6 @@ impl SegmentAttributes {
     pub const DATA_16: Self = Self(Self::DATA | Self::USER | Self::PRESENT);
     /// A local descriptor table.
     pub const LOCAL_DESCRIPTOR_TABLE: Self = Self(Self::LDT | Self::PRESENT);
-    /// A busy 16-bit task state segment, which TR is after INIT.
-    pub const BUSY_TASK_16: Self = Self(Self::BUSY_TSS_16 | Self::PRESENT);
     /// A busy 32-bit or 64-bit task state segment.
     pub const BUSY_TASK: Self = Self(Self::BUSY_TSS | Self::PRESENT);
 }
@@ -107,6 +104,36 @@ impl Segment {
         }
     }
 
+    /// The descriptor's type, 4 bits.
+    #[must_use]
+    pub const fn kind(&self) -> u8 {
+        self.attributes.0.to_le_bytes()[0] & 0xf
+    }
+
+    /// The descriptor privilege level.
+    #[must_use]
+    pub const fn privilege_level(&self) -> u8 {
+        (self.attributes.0.to_le_bytes()[0] >> 5) & 0b11
+    }
+
+    /// Whether the segment is there at all.
+    #[must_use]
+    pub const fn is_present(&self) -> bool {
+        self.attributes.0 & SegmentAttributes::PRESENT != 0
+    }
+
+    /// Whether this is code or data, not a system segment.
+    #[must_use]
+    pub const fn is_code_or_data(&self) -> bool {
+        self.attributes.0 & SegmentAttributes::USER != 0
+    }
+
+    /// Whether the descriptor's limit counts 4 KiB units.
+    #[must_use]
+    pub const fn has_granularity(&self) -> bool {
+        self.attributes.0 & SegmentAttributes::GRANULARITY != 0
+    }
+
     /// Whether this is 64-bit code (it counts only while long mode is active).
     #[must_use]
     pub const fn is_long(&self) -> bool {
@@ -132,7 +159,6 @@ mod tests {
         assert_eq!(SegmentAttributes::CODE_16.0, 0x09b);
         assert_eq!(SegmentAttributes::DATA_16.0, 0x093);
         assert_eq!(SegmentAttributes::LOCAL_DESCRIPTOR_TABLE.0, 0x082);
-        assert_eq!(SegmentAttributes::BUSY_TASK_16.0, 0x083);
         assert_eq!(SegmentAttributes::BUSY_TASK.0, 0x08b);
     }
 

@@ -1,0 +1,175 @@
+//! The guest-state area of the VMCS (SDM, section 25.4 "Guest-State Area"), all of it that
+//! Bulkhead uses, in one value: written when a virtual CPU begins, read when VM entry refuses
+//! it.
+
+use initial_state::{InitialState, Segment};
+
+use crate::{Capabilities, Vmcs, field};
+
+/// Interruptibility state: the instruction before was STI.
+pub const BLOCKING_BY_STI: u32 = 1 << 0;
+/// Interruptibility state: the instruction before loaded SS.
+pub const BLOCKING_BY_MOV_SS: u32 = 1 << 1;
+/// Interruptibility state: an NMI is being handled.
+pub const BLOCKING_BY_NMI: u32 = 1 << 3;
+
+/// CR0.NE.
+const NUMERIC_ERROR: u64 = 1 << 5;
+/// CR4.VMXE.
+const VMX_ENABLE: u64 = 1 << 13;
+/// CR4.SMXE.
+const SMX_ENABLE: u64 = 1 << 14;
+
+/// The bit of CR0 that VMX operation fixes and that guests have a shadow of: NE. Paging and
+/// protection are fixed too, but not for an unrestricted guest.
+pub const CR0_HOST_OWNED: u64 = NUMERIC_ERROR;
+/// The bits of CR4 that guests see clear and cannot set.
+pub const CR4_HOST_OWNED: u64 = VMX_ENABLE | SMX_ENABLE;
+
+/// No VMCS is linked (SDM, section 25.4.2 "Guest Non-Register State").
+const NO_LINK: u64 = u64::MAX;
+/// Activity state: the guest executes instructions.
+const ACTIVE: u32 = 0;
+
+/// The guest-state area. Descriptor tables have a base and a limit alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is named as in the manual")]
+pub struct GuestState {
+    pub es: Segment,
+    pub cs: Segment,
+    pub ss: Segment,
+    pub ds: Segment,
+    pub fs: Segment,
+    pub gs: Segment,
+    pub ldtr: Segment,
+    pub tr: Segment,
+    pub gdtr: Segment,
+    pub idtr: Segment,
+    pub cr0: u64,
+    pub cr3: u64,
+    pub cr4: u64,
+    pub dr7: u64,
+    pub rsp: u64,
+    pub rip: u64,
+    pub rflags: u64,
+    pub sysenter_cs: u32,
+    pub sysenter_esp: u64,
+    pub sysenter_eip: u64,
+    pub debugctl: u64,
+    pub pat: u64,
+    pub efer: u64,
+    pub activity: u32,
+    pub interruptibility: u32,
+    pub pending_debug: u64,
+    pub link_pointer: u64,
+}
+
+/// Writing and reading from one list.
+macro_rules! areas {
+    (segments { $($segment:ident = $segment_fields:ident,)* } fields { $($name:ident = $field:ident,)* }) => {
+        impl GuestState {
+            /// Writes all fields.
+            pub fn store(&self, vmcs: &mut impl Vmcs) {
+                $(field::$segment_fields.store(vmcs, &self.$segment);)*
+                $(vmcs.write(field::$field, self.$name);)*
+                vmcs.write(field::GUEST_GDTR_BASE, self.gdtr.base);
+                vmcs.write(field::GUEST_GDTR_LIMIT, self.gdtr.limit);
+                vmcs.write(field::GUEST_IDTR_BASE, self.idtr.base);
+                vmcs.write(field::GUEST_IDTR_LIMIT, self.idtr.limit);
+            }
+
+            /// Reads all fields.
+            pub fn load(vmcs: &impl Vmcs) -> Self {
+                let table = |base, limit| Segment { base, limit, ..Segment::ZERO };
+                Self {
+                    $($segment: field::$segment_fields.load(vmcs),)*
+                    $($name: vmcs.read(field::$field),)*
+                    gdtr: table(
+                        vmcs.read(field::GUEST_GDTR_BASE),
+                        vmcs.read(field::GUEST_GDTR_LIMIT),
+                    ),
+                    idtr: table(
+                        vmcs.read(field::GUEST_IDTR_BASE),
+                        vmcs.read(field::GUEST_IDTR_LIMIT),
+                    ),
+                }
+            }
+        }
+    };
+}
+
+areas! {
+    segments {
+        es = GUEST_ES, cs = GUEST_CS, ss = GUEST_SS, ds = GUEST_DS,
+        fs = GUEST_FS, gs = GUEST_GS, ldtr = GUEST_LDTR, tr = GUEST_TR,
+    }
+    fields {
+        cr0 = GUEST_CR0, cr3 = GUEST_CR3, cr4 = GUEST_CR4, dr7 = GUEST_DR7,
+        rsp = GUEST_RSP, rip = GUEST_RIP, rflags = GUEST_RFLAGS,
+        sysenter_cs = GUEST_SYSENTER_CS, sysenter_esp = GUEST_SYSENTER_ESP,
+        sysenter_eip = GUEST_SYSENTER_EIP, debugctl = GUEST_DEBUGCTL, pat = GUEST_PAT,
+        efer = GUEST_EFER, activity = GUEST_ACTIVITY,
+        interruptibility = GUEST_INTERRUPTIBILITY, pending_debug = GUEST_PENDING_DEBUG,
+        link_pointer = VMCS_LINK_POINTER,
+    }
+}
+
+impl GuestState {
+    /// The area of a guest that begins in `state`, with the bits of CR0 and CR4 that VMX
+    /// operation fixes at 1. RBX, RSI and DR6 are not in the VMCS.
+    #[must_use]
+    pub const fn beginning(state: &InitialState, capabilities: &Capabilities) -> Self {
+        Self {
+            es: state.es,
+            cs: state.cs,
+            ss: state.ss,
+            ds: state.ds,
+            fs: state.fs,
+            gs: state.gs,
+            ldtr: state.ldtr,
+            tr: state.tr,
+            gdtr: state.gdtr,
+            idtr: state.idtr,
+            cr0: state.cr0 | (capabilities.cr0_must & CR0_HOST_OWNED),
+            cr3: state.cr3,
+            cr4: state.cr4 | (capabilities.cr4_must & CR4_HOST_OWNED),
+            dr7: state.dr7,
+            rsp: state.rsp,
+            rip: state.rip,
+            rflags: state.rflags,
+            sysenter_cs: 0,
+            sysenter_esp: 0,
+            sysenter_eip: 0,
+            debugctl: 0,
+            pat: state.pat,
+            efer: state.efer,
+            activity: ACTIVE,
+            interruptibility: 0,
+            pending_debug: 0,
+            link_pointer: NO_LINK,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{FakeVmcs, capabilities};
+
+    #[test]
+    fn what_was_stored_is_loaded() {
+        let state = GuestState::beginning(&InitialState::start_up(0x9a), &capabilities());
+        let mut vmcs = FakeVmcs::default();
+        state.store(&mut vmcs);
+        assert_eq!(GuestState::load(&vmcs), state);
+        assert_eq!(vmcs.read(field::GUEST_RFLAGS), 2);
+        assert_eq!(vmcs.read(field::GUEST_CS.selector), 0x9a00);
+    }
+
+    #[test]
+    fn a_beginning_has_what_vmx_fixes() {
+        let state = GuestState::beginning(&InitialState::start_up(1), &capabilities());
+        assert_eq!(state.cr0 & NUMERIC_ERROR, NUMERIC_ERROR);
+        assert_eq!(state.cr4, VMX_ENABLE);
+    }
+}

@@ -1,0 +1,158 @@
+//! From the exit reason and qualification to the neutral [`Exit`] (SDM, appendix C "VMX Basic
+//! Exit Reasons").
+
+use addr::GuestPhysical;
+use vmx::{
+    BLOCKING_BY_NMI, ControlRegisterAccess, EptViolation, EventInjection, ExitReason, GuestState,
+    InstructionError, IoExit, Vmcs, failing_check, field,
+};
+
+use super::super::{Direction, Exit, MemoryFault, PortAccess, Registers};
+use super::enter::Entered;
+use super::features;
+use super::region::Current;
+use super::state;
+
+/// The vector of the machine-check exception.
+const MACHINE_CHECK: u8 = 18;
+
+/// Why the guest stopped, and the length of the instruction that made it, if one did.
+pub fn decode(
+    vmcs: &mut Current<'_>,
+    registers: &Registers,
+    entered: Entered,
+) -> (Exit, Option<u32>) {
+    if entered == Entered::Failed {
+        let error = InstructionError(vmcs.read(field::INSTRUCTION_ERROR));
+        let (code, why) = (error.0.into(), error.name());
+        return (Exit::EntryFailure { code, why }, None);
+    }
+    let reason = ExitReason(vmcs.read(field::EXIT_REASON));
+    if reason.is_entry_failure() {
+        return (entry_failure(vmcs, reason), None);
+    }
+    let exit = match reason {
+        ExitReason::CPUID => Exit::Cpuid,
+        ExitReason::WRMSR => write_msr(registers),
+        ExitReason::RDMSR => Exit::ReadMsr {
+            msr: registers.rcx as u32,
+        },
+        ExitReason::IO_INSTRUCTION => Exit::PortIo(port_access(vmcs)),
+        ExitReason::XSETBV => Exit::SetExtendedControl {
+            register: registers.rcx as u32,
+            value: edx_eax(registers),
+        },
+        ExitReason::INVD => Exit::InvalidateCaches,
+        other => return (without_length(vmcs, other), None),
+    };
+    (exit, Some(vmcs.read(field::EXIT_INSTRUCTION_LENGTH)))
+}
+
+/// Exits that are no instruction's, or whose instruction is not passed over.
+fn without_length(vmcs: &mut Current<'_>, reason: ExitReason) -> Exit {
+    match reason {
+        ExitReason::INIT_SIGNAL => Exit::Init,
+        ExitReason::EPT_VIOLATION => ept_violation(vmcs),
+        ExitReason::CONTROL_REGISTER_ACCESS => control_register_access(vmcs),
+        ExitReason::EXCEPTION_OR_NMI if is_machine_check(vmcs) => Exit::MachineCheck,
+        ExitReason::TRIPLE_FAULT => Exit::Shutdown,
+        ExitReason::VMCALL
+        | ExitReason::VMCLEAR
+        | ExitReason::VMLAUNCH
+        | ExitReason::VMPTRLD
+        | ExitReason::VMPTRST
+        | ExitReason::VMREAD
+        | ExitReason::VMRESUME
+        | ExitReason::VMWRITE
+        | ExitReason::VMXOFF
+        | ExitReason::VMXON
+        | ExitReason::INVEPT
+        | ExitReason::INVVPID
+        | ExitReason::VMFUNC
+        | ExitReason::GETSEC
+        | ExitReason::MONITOR
+        | ExitReason::MWAIT
+        | ExitReason::RDPMC
+        | ExitReason::RSM => Exit::Privileged,
+        _ => Exit::Unknown {
+            code: reason.0.into(),
+            name: reason.name(),
+        },
+    }
+}
+
+/// The CPU refused the guest's state, or had a machine check on the way.
+fn entry_failure(vmcs: &Current<'_>, reason: ExitReason) -> Exit {
+    if reason.basic() == ExitReason::MACHINE_CHECK_DURING_ENTRY {
+        return Exit::MachineCheck;
+    }
+    let limits = features::entry_limits(state::is_long(vmcs));
+    let failing = failing_check(&GuestState::load(vmcs), &limits);
+    Exit::EntryFailure {
+        code: reason.0.into(),
+        why: failing.unwrap_or_else(|| reason.name()),
+    }
+}
+
+fn write_msr(registers: &Registers) -> Exit {
+    Exit::WriteMsr {
+        msr: registers.rcx as u32,
+        value: edx_eax(registers),
+    }
+}
+
+fn edx_eax(registers: &Registers) -> u64 {
+    (registers.rdx << 32) | (registers.rax & 0xffff_ffff)
+}
+
+fn port_access(vmcs: &Current<'_>) -> PortAccess {
+    let io = IoExit::decode(vmcs.read(field::EXIT_QUALIFICATION));
+    let length: u64 = vmcs.read(field::EXIT_INSTRUCTION_LENGTH).into();
+    PortAccess {
+        port: io.port,
+        bytes: io.bytes,
+        direction: if io.input {
+            Direction::In
+        } else {
+            Direction::Out
+        },
+        string: io.string,
+        repeat: io.repeat,
+        next_rip: vmcs.read(field::GUEST_RIP).wrapping_add(length),
+    }
+}
+
+/// Second-stage tables do not change while a guest runs: what faulted in an event's delivery
+/// will again.
+fn ept_violation(vmcs: &mut Current<'_>) -> Exit {
+    let violation = EptViolation::decode(vmcs.read(field::EXIT_QUALIFICATION));
+    if EventInjection::is_valid(vmcs.read(field::IDT_VECTORING_INFORMATION)) {
+        return Exit::DeliveryFault;
+    }
+    if violation.nmi_unblocked {
+        let blocking = vmcs.read(field::GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI;
+        vmcs.write(field::GUEST_INTERRUPTIBILITY, blocking);
+    }
+    Exit::Memory(MemoryFault {
+        address: GuestPhysical::new(vmcs.read(field::GUEST_PHYSICAL_ADDRESS)),
+        fetch: violation.instruction_fetch,
+        during_walk: violation.during_table_walk,
+    })
+}
+
+/// A guest wants another value in a bit that VMX operation fixes. CR0.NE it gets, in the read
+/// shadow: the instruction, repeated, then does not exit. Those of CR4 it does not get.
+fn control_register_access(vmcs: &mut Current<'_>) -> Exit {
+    let access = ControlRegisterAccess::decode(vmcs.read(field::EXIT_QUALIFICATION));
+    if access.register != 0 {
+        return Exit::ForbiddenControl;
+    }
+    let shadow = vmcs.read(field::CR0_READ_SHADOW) ^ vmx::CR0_HOST_OWNED;
+    vmcs.write(field::CR0_READ_SHADOW, shadow);
+    Exit::Settled
+}
+
+fn is_machine_check(vmcs: &Current<'_>) -> bool {
+    let information = vmcs.read(field::EXIT_INTERRUPTION_INFORMATION);
+    EventInjection::exception_vector(information) == Some(MACHINE_CHECK)
+}
