@@ -1,8 +1,13 @@
 //! Time: the frequency of the time stamp counter and bounded waits by it.
 
+use core::arch::x86_64::__cpuid;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use vdev::cpuid::Answer;
+use vdev::tsc;
+
 use super::{interrupts, local_apic, port};
+use crate::log;
 
 /// The PIT's input clock in hertz (Intel 82C54 data sheet).
 const PIT_HERTZ: u64 = 1_193_182;
@@ -20,7 +25,7 @@ const PORT_B_OUTPUT: u8 = 1 << 5;
 /// Port reads take about 1 µs: far more than 10 ms of them means that no PIT counts.
 const PIT_ATTEMPTS: u32 = 10_000_000;
 
-/// How long the local APIC's timer is watched where CPUID tells the TSC's frequency.
+/// How long the local APIC's timer is watched.
 const TIMER_SAMPLE_MILLISECONDS: u64 = 1;
 
 static TSC_HERTZ: AtomicU64 = AtomicU64::new(0);
@@ -38,33 +43,71 @@ pub fn read_tsc() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-/// Finds the time stamp counter's frequency: from CPUID leaf 15h where it says it, else by
-/// the PIT.
+/// Finds the time stamp counter's frequency: CPUID leaf 15h's, if the PIT does not contradict
+/// it, which is said; else what the PIT measures.
 ///
 /// # Errors
-/// Neither is there.
-pub fn calibrate() -> Result<u64, &'static str> {
-    let hertz = from_cpuid().or_else(from_pit).filter(|hertz| *hertz > 0);
-    let hertz = hertz.ok_or("cannot measure the TSC: CPUID has no leaf 15h and no PIT answers")?;
-    TSC_HERTZ.store(hertz, Ordering::Relaxed);
-    Ok(hertz)
+/// There is neither.
+pub fn calibrate() -> Result<(), &'static str> {
+    let told = told_by_cpuid();
+    let found = tsc::choose(told, measure_by_pit(told));
+    let found = found.ok_or("cannot measure the TSC: CPUID has no leaf 15h and no PIT answers")?;
+    if let Some(told) = found.contradicted {
+        log!(
+            "CPUID leaf 15h says that the TSC runs at {} kHz, but it runs at {} kHz",
+            told / 1000,
+            found.hertz / 1000
+        );
+    }
+    TSC_HERTZ.store(found.hertz, Ordering::Relaxed);
+    Ok(())
 }
 
-/// Intel SDM 325383-080, volume 2A, CPUID leaf 15h "Time Stamp Counter and Nominal Core
-/// Crystal Clock Information": TSC = crystal × EBX / EAX.
-fn from_cpuid() -> Option<u64> {
-    const LEAF: u32 = 0x15;
-    if core::arch::x86_64::__cpuid(0).eax < LEAF {
+fn told_by_cpuid() -> Option<u64> {
+    if __cpuid(0).eax < tsc::LEAF {
         return None;
     }
-    let leaf = core::arch::x86_64::__cpuid(LEAF);
-    let scaled = u64::from(leaf.ecx).checked_mul(leaf.ebx.into())?;
-    scaled
-        .checked_div(leaf.eax.into())
-        .filter(|hertz| *hertz > 0)
+    let leaf = __cpuid(tsc::LEAF);
+    tsc::told(Answer {
+        eax: leaf.eax,
+        ebx: leaf.ebx,
+        ecx: leaf.ecx,
+        edx: leaf.edx,
+    })
 }
 
-fn from_pit() -> Option<u64> {
+/// What the PIT makes of the time stamp counter; `None` if none answers.
+fn measure_by_pit(told: Option<u64>) -> Option<u64> {
+    // Where the PIT is switched off to save power, CPUID tells the frequency well enough for
+    // a bound that is not felt.
+    let patience = told.map_or(u64::MAX, |hertz| hertz / 10);
+    let mut samples = [0; 3];
+    for sample in &mut samples {
+        *sample = measure_once(patience).filter(|hertz| *hertz > 0)?;
+    }
+    Some(tsc::median(samples))
+}
+
+/// One measurement, of at most `patience` ticks of the time stamp counter.
+fn measure_once(patience: u64) -> Option<u64> {
+    start_pit();
+    let start = read_tsc();
+    // The output is low from the control word on. Where no PIT is, all bits read one.
+    if pit_has_ended() {
+        return None;
+    }
+    let ended = (0..PIT_ATTEMPTS)
+        .take_while(|_| read_tsc().wrapping_sub(start) < patience)
+        .any(|_| pit_has_ended());
+    let ticks = read_tsc().checked_sub(start)?;
+    let hertz = ticks
+        .checked_mul(PIT_HERTZ)?
+        .checked_div(PIT_TICKS.into())?;
+    ended.then_some(hertz)
+}
+
+/// Lets channel 2 of the PIT count from [`PIT_TICKS`] down.
+fn start_pit() {
     // SAFETY: no other code uses PIT channel 2 or port B, and the speaker stays off.
     let port_b = unsafe { port::read_u8(PORT_B) } & !PORT_B_SPEAKER;
     let [low, high] = PIT_TICKS.to_le_bytes();
@@ -79,17 +122,13 @@ fn from_pit() -> Option<u64> {
         // SAFETY: as above.
         unsafe { port::write_u8(number, value) };
     }
-    let start = read_tsc();
-    let counted = (0..PIT_ATTEMPTS).any(|_| {
-        // SAFETY: as above.
-        let port_b = unsafe { port::read_u8(PORT_B) };
-        port_b & PORT_B_OUTPUT != 0
-    });
-    let ticks = read_tsc().checked_sub(start)?;
-    let hertz = ticks
-        .checked_mul(PIT_HERTZ)?
-        .checked_div(PIT_TICKS.into())?;
-    counted.then_some(hertz)
+}
+
+/// Whether channel 2 has counted down.
+fn pit_has_ended() -> bool {
+    // SAFETY: reading port B has no effect.
+    let port_b = unsafe { port::read_u8(PORT_B) };
+    port_b & PORT_B_OUTPUT != 0
 }
 
 /// Finds the local APIC timer's frequency; after [`calibrate`], with the local APIC enabled.

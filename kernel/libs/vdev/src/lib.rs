@@ -4,6 +4,7 @@
 //!
 //! - policy, deny first: [`msr`], [`cpuid`], [`icr`], [`local_vector_table`], [`message`];
 //! - devices: [`uart`], [`power`], [`kvm_clock`], [`config_space`], [`msix`];
+//! - the frequency that clocks are told by: [`tsc`];
 //! - what a trapped memory access means: [`mov`], [`walk`];
 //! - the words of the counters: [`exit_reason`].
 //!
@@ -24,6 +25,7 @@ pub mod msix;
 pub mod msr;
 pub mod power;
 pub mod processor;
+pub mod tsc;
 pub mod uart;
 pub mod walk;
 
