@@ -17,6 +17,7 @@
 //! | 0x40000102 | i | bytes 16 i.. of the partition's name, zero-padded, in EAX, EBX, ECX, EDX |
 
 mod masks;
+mod topology;
 
 use addr::ApicId;
 
@@ -139,8 +140,9 @@ fn basic(
             ..allowed
         },
         1 => features(allowed, guest),
+        4 => topology::deterministic_cache(allowed, guest),
         7 => structured_features(allowed, subleaf, guest),
-        0xb | 0x1f => topology(subleaf, guest),
+        0xb | 0x1f => topology::levels(subleaf, guest),
         0xd => extended_state(allowed, subleaf, native),
         0x16 => Answer {
             eax: tsc_mhz(guest),
@@ -182,23 +184,6 @@ fn structured_features(allowed: Answer, subleaf: u32, guest: &GuestIdentity<'_>)
         eax: allowed.eax.min(1),
         ecx: allowed.ecx | flag(os_pke, OSPKE),
         ..allowed
-    }
-}
-
-/// Leaves 0xB and 0x1F: a level of one thread, and a level of all cores.
-fn topology(subleaf: u32, guest: &GuestIdentity<'_>) -> Answer {
-    const SMT: u32 = 1 << 8;
-    const CORE: u32 = 2 << 8;
-    let (eax, ebx, level) = match subleaf {
-        0 => (0, 1, SMT),
-        1 => (identifier_bits(guest.own), core_count(guest), CORE),
-        _ => (0, 0, 0),
-    };
-    Answer {
-        eax,
-        ebx,
-        ecx: level | (subleaf & 0xff),
-        edx: guest.apic_id.0,
     }
 }
 
@@ -307,36 +292,13 @@ fn extended(
             }
         }
         0x8000_0008 if is_amd(native) => Answer {
-            ecx: core_identifiers(guest),
+            ecx: topology::core_identifiers(guest),
             ..allowed
         },
-        0x8000_001e if is_amd(native) => {
-            let [core, ..] = guest.apic_id.0.to_le_bytes();
-            Answer {
-                eax: guest.apic_id.0,
-                ebx: u32::from(core),
-                ..Answer::ZERO
-            }
-        }
+        0x8000_001d => topology::cache(allowed, guest),
+        0x8000_001e if is_amd(native) => topology::extended_identifiers(guest),
         _ => allowed,
     }
-}
-
-/// Leaf 0x80000008, ECX: `ApicIdSize` in bits 15:12, the number of cores minus one in 7:0.
-fn core_identifiers(guest: &GuestIdentity<'_>) -> u32 {
-    let last = core_count(guest).saturating_sub(1).min(0xff);
-    identifier_bits(guest.own).min(0xf) << 12 | last
-}
-
-fn core_count(guest: &GuestIdentity<'_>) -> u32 {
-    u32::try_from(guest.own.len()).unwrap_or(u32::MAX)
-}
-
-/// The number of low bits in which the APIC IDs of a package's cores differ: all bits that
-/// any of the partition's IDs uses, so that they are one package.
-fn identifier_bits(own: &[ApicId]) -> u32 {
-    let largest = own.iter().map(|core| core.0).max().unwrap_or(0);
-    u32::BITS.saturating_sub(largest.leading_zeros())
 }
 
 fn tsc_mhz(guest: &GuestIdentity<'_>) -> u32 {

@@ -1,3 +1,5 @@
+mod intel;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,72 @@
+//! What is particular to Intel's servers, by the answers of one with 64 threads.
+
+use super::*;
+
+/// 25 MHz × 168 / 2: the TSC of a server at 2.1 GHz.
+const TSC_HZ: u64 = 2_100_000_000;
+
+fn server(leaf: u32, subleaf: u32) -> Answer {
+    let eax = |eax| Answer { eax, ..FULL };
+    match (leaf, subleaf) {
+        (0, _) => Answer {
+            eax: 0x20,
+            ebx: u32::from_le_bytes(*b"Genu"),
+            ..FULL
+        },
+        // L1 data of two threads, L3 of 64, no third cache; 32 cores in the package.
+        (4, 0) => eax(31 << 26 | 1 << 14 | 0x121),
+        (4, 1) => eax(31 << 26 | 63 << 14 | 0x163),
+        (4, _) => Answer::ZERO,
+        (0x15, _) => Answer {
+            eax: 2,
+            ebx: 168,
+            ecx: 25_000_000,
+            edx: 0xdead,
+        },
+        _ => FULL,
+    }
+}
+
+fn guest_with(tsc_hz: u64, own: &'static [ApicId]) -> GuestIdentity<'static> {
+    GuestIdentity {
+        own,
+        tsc_hz: Some(tsc_hz),
+        ..guest()
+    }
+}
+
+fn ask(leaf: u32, subleaf: u32) -> Answer {
+    answer(leaf, subleaf, server, &guest_with(TSC_HZ, OWN))
+}
+
+#[test]
+fn caches_are_shared_by_no_more_than_the_package_has() {
+    // The APIC IDs are 2 and 9: 4 bits, so the last identifier is 15.
+    assert_eq!(ask(4, 0).eax, 15 << 26 | 1 << 14 | 0x121);
+    assert_eq!(ask(4, 1).eax, 15 << 26 | 15 << 14 | 0x163);
+    assert_eq!(ask(4, 0).ebx, u32::MAX);
+    assert_eq!(ask(4, 2), Answer::ZERO);
+    let alone = guest_with(TSC_HZ, &[ApicId(0)]);
+    assert_eq!(answer(4, 1, server, &alone).eax, 0x163);
+    let huge = guest_with(TSC_HZ, &[ApicId(u32::MAX)]);
+    assert_eq!(answer(4, 1, server, &huge).eax, 63 << 26 | 63 << 14 | 0x163);
+}
+
+#[test]
+fn the_other_vendors_caches_are_treated_alike() {
+    let native = |leaf, _| match leaf {
+        0x8000_001d => Answer {
+            eax: 63 << 14 | 0x163,
+            ..FULL
+        },
+        0x8000_0000 => Answer {
+            eax: 0x8000_001e,
+            ..FULL
+        },
+        _ => FULL,
+    };
+    assert_eq!(
+        answer(0x8000_001d, 3, native, &guest()).eax,
+        15 << 14 | 0x163
+    );
+}
