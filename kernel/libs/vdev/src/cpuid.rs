@@ -21,7 +21,7 @@ mod topology;
 
 use addr::ApicId;
 
-use crate::ExitReason;
+use crate::{ExitReason, tsc};
 use masks::{EXTENDED_MAXIMUM, MAXIMUM, XCR0};
 
 /// The four registers that CPUID sets.
@@ -65,7 +65,7 @@ pub struct GuestIdentity<'a> {
     pub own: &'a [ApicId],
     /// The guest's CR4 on this core: OSXSAVE and PKE show in CPUID.
     pub cr4: u64,
-    /// The measured frequency of the TSC, if it is to be told.
+    /// The frequency of the TSC that the clock page tells too, if it is to be told.
     pub tsc_hz: Option<u64>,
     /// The partition's name.
     pub partition_name: &'a str,
@@ -144,11 +144,8 @@ fn basic(
         7 => structured_features(allowed, subleaf, guest),
         0xb | 0x1f => topology::levels(subleaf, guest),
         0xd => extended_state(allowed, subleaf, native),
-        0x16 => Answer {
-            eax: tsc_mhz(guest),
-            ebx: tsc_mhz(guest),
-            ..Answer::ZERO
-        },
+        tsc::LEAF => crystal(allowed, guest),
+        0x16 if !is_amd(native) => frequencies(guest),
         _ => allowed,
     }
 }
@@ -206,6 +203,28 @@ fn extended_state(allowed: Answer, subleaf: u32, native: &impl Fn(u32, u32) -> A
         1 => allowed,
         component if component < 32 && has_bit(native(0xd, 0).eax & XCR0, component) => allowed,
         _ => Answer::ZERO,
+    }
+}
+
+/// Leaf 0x15: the crystal and the TSC, where the clock page tells the same frequency. A guest
+/// may take the local APIC timer's frequency from it too, so it is the processor's or nothing.
+fn crystal(allowed: Answer, guest: &GuestIdentity<'_>) -> Answer {
+    match tsc::told(allowed) {
+        Some(told) if guest.tsc_hz == Some(told) => allowed,
+        _ => Answer::ZERO,
+    }
+}
+
+/// Leaf 0x16: base and maximum frequency in MHz, both the TSC's, which is what Linux without
+/// a clock page takes the first for.
+fn frequencies(guest: &GuestIdentity<'_>) -> Answer {
+    let rounded = |hz: u64| hz.saturating_add(500_000) / 1_000_000;
+    let mhz = guest.tsc_hz.and_then(|hz| u16::try_from(rounded(hz)).ok());
+    let mhz = mhz.map_or(0, u32::from);
+    Answer {
+        eax: mhz,
+        ebx: mhz,
+        ..Answer::ZERO
     }
 }
 
@@ -299,13 +318,6 @@ fn extended(
         0x8000_001e if is_amd(native) => topology::extended_identifiers(guest),
         _ => allowed,
     }
-}
-
-fn tsc_mhz(guest: &GuestIdentity<'_>) -> u32 {
-    let mhz = guest
-        .tsc_hz
-        .and_then(|hz| u16::try_from(hz / 1_000_000).ok());
-    mhz.map_or(0, u32::from)
 }
 
 fn is_amd(native: &impl Fn(u32, u32) -> Answer) -> bool {

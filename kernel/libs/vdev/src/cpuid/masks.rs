@@ -1,6 +1,7 @@
 //! The bits of each CPUID leaf that a guest sees of the processor.
 
 use super::Answer;
+use crate::tsc;
 
 /// The highest basic leaf that a guest is told of.
 pub(super) const MAXIMUM: u32 = 0x1f;
@@ -148,6 +149,13 @@ const MASKS: &[Mask] = &[
             ebx: ALL,
             ecx: 0b10,
             edx: 0,
+        },
+    ),
+    leaf(
+        tsc::LEAF,
+        Answer {
+            edx: 0,
+            ..EVERYTHING
         },
     ),
     leaf(0x8000_0000, EVERYTHING),

@@ -70,3 +70,50 @@ fn the_other_vendors_caches_are_treated_alike() {
         15 << 14 | 0x163
     );
 }
+
+#[test]
+fn the_crystal_is_told_where_the_clock_page_tells_the_same() {
+    let crystal = Answer {
+        eax: 2,
+        ebx: 168,
+        ecx: 25_000_000,
+        edx: 0,
+    };
+    assert_eq!(ask(0x15, 0), crystal);
+    for measured in [TSC_HZ + 1, 50_000_000] {
+        let guest = guest_with(measured, OWN);
+        assert_eq!(answer(0x15, 0, server, &guest), Answer::ZERO);
+    }
+    let untold = GuestIdentity {
+        tsc_hz: None,
+        ..guest()
+    };
+    for leaf in [0x15, 0x16] {
+        assert_eq!(answer(leaf, 0, server, &untold), Answer::ZERO, "{leaf:#x}");
+    }
+    let silent = |leaf, subleaf| Answer {
+        ecx: 0,
+        ..server(leaf, subleaf)
+    };
+    assert_eq!(answer(0x15, 0, silent, &untold), Answer::ZERO);
+}
+
+#[test]
+fn the_frequency_in_mhz_is_the_measured_one_rounded() {
+    for (hz, mhz) in [
+        (TSC_HZ, 2100),
+        (2_099_500_000, 2100),
+        (2_099_499_999, 2099),
+        (50_000_000, 50),
+        (u64::MAX, 0),
+    ] {
+        let found = answer(0x16, 0, server, &guest_with(hz, OWN));
+        let expected = Answer {
+            eax: mhz,
+            ebx: mhz,
+            ..Answer::ZERO
+        };
+        assert_eq!(found, expected, "{hz}");
+    }
+    assert_eq!(amd(0x16, 0), Answer::ZERO);
+}
