@@ -15,7 +15,10 @@ fn thread_bits() -> u32 {
     if __cpuid_count(0, 0).eax >= TOPOLOGY {
         let leaf = __cpuid_count(TOPOLOGY, 0);
         if (leaf.ecx >> 8) & 0xff == LEVEL_THREADS {
-            return leaf.eax & 0x1f;
+            // A level of one logical processor has no threads to tell apart, whatever the
+            // shift is (Bochs says 1); on a hybrid CPU other cores may have two.
+            let is_alone = leaf.ebx & 0xffff == 1 && !is_hybrid();
+            return if is_alone { 0 } else { leaf.eax & 0x1f };
         }
     }
     if __cpuid_count(0x8000_0000, 0).eax >= EXTENDED_IDENTIFIERS {
@@ -24,6 +27,12 @@ fn thread_bits() -> u32 {
         return threads.next_power_of_two().trailing_zeros();
     }
     0
+}
+
+/// Whether the cores are of several kinds (CPUID.7.0:EDX bit 15).
+fn is_hybrid() -> bool {
+    const HYBRID: u32 = 1 << 15;
+    __cpuid_count(7, 0).edx & HYBRID != 0
 }
 
 /// Whether two logical processors are threads of one core, or the same.
