@@ -136,21 +136,25 @@ impl Capabilities {
         self.ept_vpid & Self::EPT_1_GIB != 0
     }
 
-    /// The name of the first thing, controls apart, that is required and absent.
-    #[must_use]
-    pub fn missing_required(&self) -> Option<&'static str> {
-        let missing = |value: u64, required: &'static [Requirement]| {
-            let absent = required.iter().find(|(bit, _)| value & bit == 0);
-            absent.map(|(_, name)| *name)
-        };
+    /// The name of the first basic thing that is required and absent.
+    pub(crate) fn missing_basics(&self) -> Option<&'static str> {
         let region = (self.basic >> Self::REGION_SHIFT) & Self::REGION_MASK;
         let memory_type = self.basic >> Self::MEMORY_TYPE_SHIFT & 0xf;
         missing(self.basic, &Self::BASIC)
             .or((region > 4096).then_some("VMCS regions of at most 4 KiB"))
             .or((memory_type != Self::WRITE_BACK).then_some("VMCS regions in write-back memory"))
             .or_else(|| missing(self.misc, &Self::MISC))
-            .or_else(|| missing(self.ept_vpid, &Self::EPT_VPID))
     }
+
+    /// The name of the first property of EPT and VPIDs that is required and absent.
+    pub(crate) fn missing_translation(&self) -> Option<&'static str> {
+        missing(self.ept_vpid, &Self::EPT_VPID)
+    }
+}
+
+fn missing(value: u64, required: &[Requirement]) -> Option<&'static str> {
+    let absent = required.iter().find(|(bit, _)| value & bit == 0);
+    absent.map(|(_, name)| *name)
 }
 
 #[cfg(test)]
@@ -160,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_server_has_all() {
-        assert_eq!(capabilities().missing_required(), None);
+        assert_eq!(capabilities().missing_basics(), None);
+        assert_eq!(capabilities().missing_translation(), None);
         assert_eq!(capabilities().revision(), 0x12);
         assert!(capabilities().has_1_gib_leaves());
     }
@@ -173,7 +178,7 @@ mod tests {
                 ept_vpid: all.ept_vpid & !bit,
                 ..all
             };
-            assert_eq!(without.missing_required(), Some(name));
+            assert_eq!(without.missing_translation(), Some(name));
         }
         let cases = [
             (0, all.misc, "VMX capability MSRs of the \"true\" controls"),
@@ -195,7 +200,7 @@ mod tests {
         ];
         for (basic, misc, name) in cases {
             let without = Capabilities { basic, misc, ..all };
-            assert_eq!(without.missing_required(), Some(name));
+            assert_eq!(without.missing_basics(), Some(name));
         }
     }
 

@@ -28,7 +28,7 @@ pub struct Options {
     pub secondary: Secondary,
 }
 
-/// A control that the CPU cannot set as is needed.
+/// What the CPU lacks, or the control that it cannot set as is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unmet(pub &'static str);
 
@@ -63,8 +63,16 @@ impl Controls {
     /// The words for a CPU with `capabilities`, whose guests shall have `options`.
     ///
     /// # Errors
-    /// Names the first control that the CPU cannot set as is needed.
+    /// Names the first thing that the CPU lacks, or the first control that it cannot set as is
+    /// needed.
     pub fn resolve(capabilities: &Capabilities, options: Options) -> Result<Self, Unmet> {
+        unmet(capabilities.missing_basics())?;
+        let controls = Self::words(capabilities, options)?;
+        unmet(capabilities.missing_translation())?;
+        Ok(controls)
+    }
+
+    fn words(capabilities: &Capabilities, options: Options) -> Result<Self, Unmet> {
         let secondary = SECONDARY.with(options.secondary);
         let Capabilities {
             pin_based, exit, ..
@@ -81,6 +89,10 @@ impl Controls {
             entry: entry(capabilities.entry)?,
         })
     }
+}
+
+fn unmet(missing: Option<&'static str>) -> Result<(), Unmet> {
+    missing.map_or(Ok(()), |what| Err(Unmet(what)))
 }
 
 /// Guests of both kinds must be possible: "IA-32e mode guest" must be free.
@@ -196,6 +208,17 @@ mod tests {
             let unmet = Controls::resolve(&without, OPTIONS).unwrap_err();
             assert_eq!(unmet.0, expected);
         }
+    }
+
+    #[test]
+    fn what_is_no_control_is_reported_too() {
+        let all = capabilities();
+        let basic = Capabilities { basic: 0, ..all };
+        let unmet = Controls::resolve(&basic, OPTIONS).unwrap_err();
+        assert_eq!(Some(unmet.0), basic.missing_basics());
+        let translation = Capabilities { ept_vpid: 0, ..all };
+        let unmet = Controls::resolve(&translation, OPTIONS).unwrap_err();
+        assert_eq!(Some(unmet.0), translation.missing_translation());
     }
 
     #[test]

@@ -37,16 +37,13 @@ pub fn check() -> Result<(), Missing> {
             "the firmware has locked it: enable it there",
         );
     }
+    if let Err(unmet) = Controls::resolve(&capabilities(), options()) {
+        return missing(unmet.0, "Bulkhead needs it; use a CPU that has it");
+    }
     if __cpuid(1).ecx & XSAVE == 0 {
         return missing("XSAVE", "Bulkhead needs it for XSETBV, which always exits");
     }
-    let capabilities = capabilities();
-    let absent = capabilities.missing_required();
-    let unmet = || Controls::resolve(&capabilities, options()).err();
-    match absent.or_else(|| unmet().map(|unmet| unmet.0)) {
-        Some(what) => missing(what, "Bulkhead needs it; use a CPU that has it"),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// CVE-2018-12207: on a CPU that does not deny it a guest can change the size of a page that
