@@ -25,12 +25,8 @@ pub fn ports(bench: &Bench) -> Result<()> {
 
 /// The instructions of hypervisors are undefined, and INVD loses no memory.
 pub fn hypervisor_instructions(bench: &Bench) -> Result<()> {
-    attack(
-        bench,
-        Guest::attacker("svm-instructions"),
-        "svm-instructions",
-    )
-    .map(drop)
+    let guest = "hypervisor-instructions";
+    attack(bench, Guest::attacker(guest), guest).map(drop)
 }
 
 /// Addresses that are no memory of the partition's read all ones; writes there are dropped.

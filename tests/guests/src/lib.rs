@@ -22,6 +22,7 @@ pub mod apic;
 mod boot;
 pub mod command_line;
 pub mod console;
+pub mod control_registers;
 pub mod exits;
 pub mod instruction;
 pub mod interrupts;

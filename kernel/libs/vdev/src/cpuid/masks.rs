@@ -63,16 +63,22 @@ const FEATURES_D: u32 = bits(&[
     0, 1, 2, 3, 4, 5, 6, 8, 9, 11, 12, 13, 15, 16, 17, 19, 23, 24, 25, 26, 27,
 ]);
 
-/// Leaf 7, EBX. Not: TSC_ADJUST (1), SGX (2), PQM (12), MPX (14), PQE (15), PT (25).
-const STRUCTURED_B: u32 = !bits(&[1, 2, 12, 14, 15, 22, 25]);
+/// Leaf 7, EBX: FSGSBASE, BMI1, AVX2, FDP_EXCPTN_ONLY, SMEP, BMI2, ERMS, INVPCID, no FPU CS
+/// and DS, RDSEED, ADX, SMAP, CLFLUSHOPT, CLWB, SHA; AVX512 F, DQ, IFMA, PF, ER, CD, BW, VL.
+/// Not: TSC_ADJUST, SGX, PQM, MPX, PQE, PT; HLE and RTM, because whether transactions are
+/// safe, and what makes them so, is in registers that are denied.
+const STRUCTURED_B: u32 = bits(&[
+    0, 3, 5, 6, 7, 8, 9, 10, 13, 16, 17, 18, 19, 20, 21, 23, 24, 26, 27, 28, 29, 30, 31,
+]);
 /// Leaf 7, ECX: PREFETCHWT1, VBMI, UMIP, PKU, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG,
 /// VPOPCNTDQ, LA57, RDPID, CLDEMOTE, MOVDIRI, MOVDIR64B. Not: WAITPKG, CET, TME, KL, bus
 /// lock detection, ENQCMD, SGX_LC, PKS.
 const STRUCTURED_C: u32 = bits(&[0, 1, 2, 3, 6, 8, 9, 10, 11, 12, 14, 16, 22, 25, 27, 28]);
 /// Leaf 7, EDX: AVX512_4VNNIW, AVX512_4FMAPS, FSRM, VP2INTERSECT, MD_CLEAR, SERIALIZE,
-/// TSXLDTRK, AVX512_FP16, IBRS and IBPB, STIBP, L1D_FLUSH, SSBD. Not: UINTR, PCONFIG, LBR,
-/// CET, AMX, and the capability registers (29, 30), which are denied.
-const STRUCTURED_D: u32 = bits(&[2, 3, 4, 8, 10, 14, 16, 23, 26, 27, 28, 31]);
+/// AVX512_FP16, IBRS and IBPB, STIBP, L1D_FLUSH, SSBD. Not: UINTR, SRBDS_CTRL, what goes with
+/// transactions, HYBRID, PCONFIG, LBR, CET, AMX, and the capability registers (29, 30), which
+/// are denied.
+const STRUCTURED_D: u32 = bits(&[2, 3, 4, 8, 10, 14, 23, 26, 27, 28, 31]);
 
 /// 0x80000001, ECX: LAHF, ALTMOVCR8, ABM, SSE4A, MISALIGNSSE, 3DNOWPREFETCH, XOP, FMA4, TBM,
 /// TOPOEXT. Not: SVM, EXTAPIC, OSVW, IBS, SKINIT, WDT, LWP, NODEID, performance counters, BPEXT, MWAITX.
@@ -98,6 +104,17 @@ const MASKS: &[Mask] = &[
     // Cache and TLB descriptors, deterministic cache parameters.
     leaf(2, EVERYTHING),
     leaf(4, EVERYTHING),
+    // The local APIC's timer always runs; without this Linux has no high-resolution timers.
+    // Not: sensors, turbo, P-states, APERF and MPERF. Power is the machine's.
+    leaf(
+        6,
+        Answer {
+            eax: 1 << 2,
+            ebx: 0,
+            ecx: 0,
+            edx: 0,
+        },
+    ),
     subleaf(
         7,
         0,

@@ -63,36 +63,80 @@ fn native_registers_are_within_what_both_bitmaps_cover() {
     }
 }
 
+/// What belongs to the machine, whoever made it.
+const MACHINES: [(u32, u32, &str); 26] = [
+    (0x34, 0x34, "SMI count"),
+    (0x3b, 0x3b, "TSC_ADJUST"),
+    (0x79, 0x79, "microcode update"),
+    (0x9b, 0x9b, "SMM monitor"),
+    (0xc1, 0xc8, "performance counters"),
+    (0xce, 0xce, "PLATFORM_INFO"),
+    (0xe1, 0xe2, "UMWAIT, C-states"),
+    (0xe7, 0xe8, "MPERF, APERF"),
+    (0x10a, 0x10a, "ARCH_CAPABILITIES"),
+    (0x122, 0x123, "TSX, microcode options"),
+    (0x140, 0x140, "MISC_FEATURES_ENABLES"),
+    (0x150, 0x150, "voltage"),
+    (0x186, 0x18d, "performance selects"),
+    (0x198, 0x19c, "P-states, clock modulation, thermal"),
+    (0x1a2, 0x1ad, "temperature target to turbo ratio limits"),
+    (0x1b0, 0x1b2, "energy preference, package thermal"),
+    (0x1fc, 0x1fc, "POWER_CTL"),
+    (0x200, 0x276, "MTRR ranges"),
+    (0x400, 0x4ff, "machine-check banks, VMX capabilities"),
+    (0x600, 0x65f, "debug store, RAPL"),
+    (0x770, 0x777, "hardware P-states"),
+    (0xc80, 0xc8f, "debug interface, RDT"),
+    (0xc001_0061, 0xc001_0071, "P-states"),
+    (0xc001_0111, 0xc001_0113, "SMM"),
+    (VM_HSAVE_PA, VM_HSAVE_PA, "host save area"),
+    (u32::MAX, u32::MAX, "nothing"),
+];
+
 #[test]
 fn everything_else_is_denied() {
-    // Microcode update, energy, package power limit, voltage offset, TSC_ADJUST, an MC bank,
-    // performance select, MTRR range, AMD performance control, SMM base, nested control.
-    let denied = [
-        0x79,
-        0x1b0,
-        0x610,
-        0x150,
-        0x3b,
-        0x400,
-        0x186,
-        0x200,
-        0xc001_0062,
-        0xc001_0111,
-        0x480,
-        0x199,
-        0xe2,
-        0x1a2,
-        0x1fc,
-        0x10a,
-        0xc001_0015 + 1,
-        VM_HSAVE_PA,
-        u32::MAX,
-    ];
-    for msr in denied {
-        for context in [amd(), intel()] {
-            assert_eq!(read(msr, &context), ReadOutcome::Fault, "{msr:#x}");
-            assert_eq!(write(msr, 0, &context), WriteOutcome::Fault, "{msr:#x}");
+    for (first, last, name) in MACHINES {
+        for msr in first..=last {
+            for context in [amd(), intel()] {
+                assert_eq!(read(msr, &context), ReadOutcome::Fault, "{msr:#x}, {name}");
+                let outcome = write(msr, 0, &context);
+                assert_eq!(outcome, WriteOutcome::Fault, "{msr:#x}, {name}");
+            }
         }
+    }
+}
+
+#[test]
+fn linux_on_intel_finds_what_it_does_not_ask_for_carefully() {
+    // Linux 6.1, arch/x86/kernel: cpu/intel.c, cpu/feat_ctl.c, fpu/xstate.c. Where it uses
+    // `rdmsrl_safe`, a fault is an answer.
+    assert_eq!(write(BIOS_SIGN_ID, 0, &intel()), WriteOutcome::Ignore);
+    assert_eq!(access(BIOS_SIGN_ID, intel().processor).0, Native);
+    assert_eq!(read(PLATFORM_ID, &intel()), ReadOutcome::Value(0));
+    // Fast strings, without which it gives up REP MOVSB, and no limit of CPUID's leaves.
+    let ReadOutcome::Value(enable) = read(MISC_ENABLE, &intel()) else {
+        panic!("MISC_ENABLE faults");
+    };
+    assert_eq!(enable & (1 << 0 | 1 << 22), 1);
+    assert_eq!(write(MISC_ENABLE, enable, &intel()), WriteOutcome::Ignore);
+    // Locked, so that it does not write.
+    assert_eq!(read(FEATURE_CONTROL, &intel()), ReadOutcome::Value(1));
+    assert_eq!(write(XSS, 0, &intel()), WriteOutcome::Ignore);
+}
+
+#[test]
+fn fixed_registers_of_intel_take_no_other_value() {
+    for (msr, value) in [
+        (MISC_ENABLE, 0),
+        (MISC_ENABLE, 1 << 0 | 1 << 16),
+        (FEATURE_CONTROL, 0),
+        (FEATURE_CONTROL, 1 << 2),
+        (DEBUGCTL, 1),
+        (XSS, 1 << 8),
+        (BIOS_SIGN_ID, 1),
+        (MCG_STATUS, 4),
+    ] {
+        assert_eq!(write(msr, value, &intel()), WriteOutcome::Fault, "{msr:#x}");
     }
 }
 

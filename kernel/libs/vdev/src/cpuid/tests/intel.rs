@@ -117,3 +117,45 @@ fn the_frequency_in_mhz_is_the_measured_one_rounded() {
     }
     assert_eq!(amd(0x16, 0), Answer::ZERO);
 }
+
+#[test]
+fn of_power_only_the_running_timer_shows() {
+    let timer = Answer {
+        eax: 1 << 2,
+        ..Answer::ZERO
+    };
+    assert_eq!(ask(6, 0), timer);
+}
+
+#[test]
+fn transactions_are_hidden() {
+    // HLE and RTM; TSX_FORCE_ABORT, RTM_ALWAYS_ABORT and TSXLDTRK.
+    assert_eq!(ask(7, 0).ebx & (1 << 4 | 1 << 11), 0);
+    assert_eq!(ask(7, 0).edx & (1 << 11 | 1 << 13 | 1 << 16), 0);
+}
+
+#[test]
+fn what_a_server_has_and_partitions_do_not_is_hidden() {
+    // Serial number, MONITOR, cache hints, performance counters; RDT, SGX, trace, vendor,
+    // address translation, key locker; hybrid, PCONFIG, LBR, tiles, history reset.
+    let leaves = [3, 5, 9, 0xa].into_iter();
+    let leaves = leaves.chain([0xf, 0x10, 0x12, 0x14, 0x17, 0x18, 0x19]);
+    for leaf in leaves.chain([0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x20]) {
+        assert_eq!(ask(leaf, 0), Answer::ZERO, "{leaf:#x}");
+    }
+    // VMX, SMX; DS; HYBRID.
+    assert_eq!(ask(1, 0).ecx & (1 << 5 | 1 << 6), 0);
+    assert_eq!(ask(1, 0).edx & (1 << 21), 0);
+    assert_eq!(ask(7, 0).edx & (1 << 15), 0);
+}
+
+#[test]
+fn no_supervisor_state_shows() {
+    // The bits of supervisor components, and a leaf of each.
+    let features = ask(0xd, 1);
+    assert_eq!((features.ecx, features.edx), (0, 0));
+    for component in [8, 10, 11, 12, 13, 14, 15, 16] {
+        assert_eq!(ask(0xd, component), Answer::ZERO, "{component}");
+    }
+    assert_eq!(ask(0xd, 2).ecx & 1, 0);
+}
