@@ -23,6 +23,7 @@ use alloc::string::String;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use addr::{ApicId, RequesterId};
+pub use lifecycle::StopCause;
 use spin::Mutex;
 use vdev::exit_reason::ExitReason;
 use vdev::processor::Processor;
@@ -32,7 +33,6 @@ use crate::cpu::core::{Core, Request};
 use crate::cpu::{local_apic, time};
 use crate::iommu::{Iommu, IommuError};
 use crate::vcpu::counters::Counters;
-pub use stop::StopCause;
 
 /// One partition.
 pub struct Partition {

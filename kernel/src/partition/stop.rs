@@ -1,50 +1,9 @@
 //! How a partition's life ends.
 
-use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use lifecycle::StopCause;
 use spin::Mutex;
-
-/// Why a partition stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopCause {
-    /// The guest switched itself off.
-    PowerOff,
-    /// The guest asked for a reset.
-    Reset,
-    /// A triple fault.
-    TripleFault,
-    /// The CPU refused to enter the guest, with this code.
-    EntryFailure(u64),
-    /// An exit that Bulkhead does not know, with this code.
-    UnknownExit(u64),
-    /// The hardware reported an error of its own, a machine check.
-    MachineCheck,
-    /// The guest's memory access during an event's delivery cannot be answered.
-    DeliveryFault,
-    /// The guest executes memory that it does not have.
-    ExecutesNothing(u64),
-}
-
-impl fmt::Display for StopCause {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PowerOff => formatter.write_str("poweroff"),
-            Self::Reset => formatter.write_str("reboot"),
-            Self::TripleFault => formatter.write_str("triple fault"),
-            Self::EntryFailure(code) => write!(formatter, "entry failure {code:#x}"),
-            Self::UnknownExit(code) => write!(formatter, "unknown exit {code:#x}"),
-            Self::MachineCheck => formatter.write_str("machine check"),
-            Self::DeliveryFault => formatter.write_str("memory fault during an event's delivery"),
-            Self::ExecutesNothing(address) => {
-                write!(
-                    formatter,
-                    "executes memory that it does not have, at {address:#x}"
-                )
-            }
-        }
-    }
-}
 
 /// The partition may run. The other bits count the cores that do.
 const RUNNING: u32 = 1 << 31;
