@@ -8,6 +8,7 @@
 pub mod counters;
 pub mod dispatch;
 pub mod instruction;
+mod leftovers;
 pub mod seat;
 pub mod svm;
 
