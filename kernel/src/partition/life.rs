@@ -1,4 +1,5 @@
-//! How a partition's life ends.
+//! Whether a partition's cores may run its guest, how many of them do, and why they no longer
+//! may: what the cores and the housekeeping core tell one another.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -53,13 +54,13 @@ impl Life {
         true
     }
 
-    /// The cause, once, when no core is in the guest any more.
-    pub fn take_stop(&self) -> Option<StopCause> {
-        let all_left = self.state.load(Ordering::Acquire) == 0;
-        if all_left {
-            self.cause.lock().take()
-        } else {
-            None
-        }
+    /// Why the guest ends, once, as soon as it does.
+    pub fn take_end(&self) -> Option<StopCause> {
+        self.cause.lock().take()
+    }
+
+    /// Whether no core is in the guest, or may enter it.
+    pub fn is_over(&self) -> bool {
+        self.state.load(Ordering::Acquire) == 0
     }
 }

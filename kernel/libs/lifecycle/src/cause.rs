@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use addr::{ApicId, RequesterId};
+use addr::RequesterId;
 
 /// Why a guest ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl fmt::Display for StopCause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// A core does not leave the guest.
-    CoreStays(ApicId),
+    CoreStays,
     /// A function does not answer after its reset.
     FunctionLost(RequesterId),
     /// A function is not what it was before its reset, or still has requests under way.
@@ -74,7 +74,7 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CoreStays(core) => write!(formatter, "core {core} does not leave the guest"),
+            Self::CoreStays => formatter.write_str("a core does not leave the guest"),
             Self::FunctionLost(address) => {
                 write!(
                     formatter,

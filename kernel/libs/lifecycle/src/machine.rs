@@ -106,6 +106,16 @@ impl Lifecycle {
         self.failure
     }
 
+    /// Whether it does nothing and will not by itself.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        match self.state {
+            State::Failed => true,
+            State::Stopped => self.next == Next::Stay,
+            State::Starting | State::Running | State::Stopping => false,
+        }
+    }
+
     /// How often it was started.
     #[must_use]
     pub const fn starts(&self) -> u64 {

@@ -2,7 +2,7 @@ extern crate std;
 use std::vec;
 use std::vec::Vec;
 
-use addr::{ApicId, RequesterId};
+use addr::RequesterId;
 use proptest::prelude::*;
 
 use super::*;
@@ -41,6 +41,7 @@ fn what_follows_an_end_is_the_plans_to_say() {
         assert_eq!(end(&mut life, cause, 7), expected, "{policy:?} {cause}");
         assert_eq!(life.cause(), Some(cause));
         let restarts = expected != Afterwards::Stays;
+        assert_eq!(life.is_at_rest(), !restarts);
         assert_eq!(life.is_due(7 + 1_000), restarts);
         assert_eq!(life.state() == State::Starting, restarts);
     }
@@ -223,7 +224,7 @@ proptest! {
                 Happening::Ends(_) => {}
                 Happening::TakenApart => life.stopped(),
                 Happening::Started => life.started(now),
-                Happening::Fails => life.failed(Failure::CoreStays(ApicId(1))),
+                Happening::Fails => life.failed(Failure::CoreStays),
                 Happening::AskStart => stop_is_last &= life.request_start().is_err(),
                 Happening::AskRestart => stop_is_last &= life.request_restart().is_err(),
                 Happening::AskStop => {
