@@ -21,8 +21,8 @@ use crate::host::{console, frames, heap, paging, wall_clock};
 use crate::housekeeping::House;
 use crate::iommu::{Iommu, IommuError};
 use crate::module::{self, ModuleError};
-use crate::partition::Partition;
 use crate::partition::build::{self, BuildError, Resources};
+use crate::partition::custody::Custody;
 use crate::pci::ecam::Ecam;
 use crate::pci::inventory::Inventory;
 use crate::vcpu::Backend;
@@ -98,7 +98,7 @@ impl From<OutOfFrames> for BootError {
 pub struct Foundation {
     firmware: Firmware,
     bundle: Bundle<'static>,
-    plan: Plan,
+    plan: &'static Plan,
     memory_map: MemoryMap,
 }
 
@@ -111,6 +111,7 @@ impl Foundation {
         let firmware = firmware::read(boot.rsdp_addr.into_option()).map_err(BootError::Firmware)?;
         let module = module::range(boot).map_err(BootError::Module)?;
         let (bundle, plan) = module::open(module).map_err(BootError::Module)?;
+        let plan: &'static Plan = Box::leak(Box::new(plan));
         let mut memory_map = MemoryMap::new(boot);
         memory_map.reserve(module);
         let image = paging::kernel_image().ok_or(BootError::NoMemory)?;
@@ -236,11 +237,8 @@ fn wake<B: Backend>(id: ApicId) -> Option<&'static bring_up::Start<Seat<B>>> {
 }
 
 /// Holds the plan against the machine and builds what fits.
-fn build_partitions<B: Backend>(
-    foundation: &Foundation,
-    machine: &Machine<B>,
-) -> Vec<&'static Partition> {
-    let plan = &foundation.plan;
+fn build_partitions<B: Backend>(foundation: &Foundation, machine: &Machine<B>) -> Vec<Custody> {
+    let plan = foundation.plan;
     let fit = fit(foundation, machine);
     for violation in fit.of_machine() {
         log!("the plan does not fit this machine: {violation}");
@@ -290,9 +288,9 @@ fn fit<B: Backend>(foundation: &Foundation, machine: &Machine<B>) -> Fit {
         memory: foundation.memory_map.free(),
         functions: machine.inventory.assignable(),
     };
-    let mut fit = plan::fit(&foundation.plan, &actual);
+    let mut fit = plan::fit(foundation.plan, &actual);
     fit.extend(plan::check_images(
-        &foundation.plan,
+        foundation.plan,
         &foundation.bundle,
         module::checksum,
     ));

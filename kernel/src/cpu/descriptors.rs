@@ -1,32 +1,38 @@
 //! Segment and interrupt descriptor tables.
 //!
 //! Every core has a GDT and a TSS of its own (a TSS is busy on one core only); all share one
-//! IDT, whose gates lead to the stubs in `interrupts.s`.
+//! IDT, whose gates lead to the stubs in `interrupts.s`, but for the moments of
+//! [`load_draining_table`].
 
 use addr::HostPhysical;
 use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
-use x86_64::instructions::tables::load_tss;
+use x86_64::instructions::tables::{lidt, load_tss};
+use x86_64::structures::DescriptorTablePointer;
 use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector};
-use x86_64::structures::idt::InterruptDescriptorTable;
 use x86_64::structures::tss::TaskStateSegment;
 
-/// Which stack of the TSS's interrupt stack table non-maskable interrupts use, counted from 0.
-const NMI_STACK: u16 = 0;
+/// Which stack of the TSS's interrupt stack table non-maskable interrupts use, counted from 1.
+const NMI_STACK: u8 = 1;
 /// The one for double faults and machine checks, neither of which returns.
-const FAULT_STACK: u16 = 1;
+const FAULT_STACK: u8 = 2;
 
-const NMI_VECTOR: u64 = 2;
-const DOUBLE_FAULT_VECTOR: u64 = 8;
-const MACHINE_CHECK_VECTOR: u64 = 18;
+const NMI_VECTOR: u8 = 2;
+const DOUBLE_FAULT_VECTOR: u8 = 8;
+const MACHINE_CHECK_VECTOR: u8 = 18;
+/// One that means nothing: its stub ends the interrupt.
+const SPURIOUS_VECTOR: u8 = 0xff;
 
-static IDT: Once<InterruptDescriptorTable> = Once::new();
+static IDT: Once<Table> = Once::new();
+static DRAINING_IDT: Once<Table> = Once::new();
 
 unsafe extern "C" {
-    /// The first of 256 stubs, 16 bytes apart, in `interrupts.s`.
+    /// The first of 256 stubs, in `interrupts.s`.
     static interrupt_stubs: u8;
 }
+/// The distance from one stub to the next.
+const STUB_BYTES: u64 = 16;
 
 /// A core's GDT and TSS.
 pub struct Descriptors {
@@ -97,61 +103,64 @@ impl Descriptors {
 /// their own can be taken: enough for the record of an early crash. The code segment has the
 /// same selector in the boot stub's GDT and in a core's own.
 pub fn load_interrupt_table() {
-    IDT.call_once(interrupt_table).load();
+    IDT.call_once(|| Table::new(|vector| vector)).load();
 }
 
-fn interrupt_table() -> InterruptDescriptorTable {
-    let mut table = InterruptDescriptorTable::new();
-    let stub = |vector: u64| {
+/// Loads an IDT in which vectors 16 to 31 are interrupts like all above them. None of these
+/// exceptions can be caused by what runs while it is loaded, machine checks apart.
+pub fn load_draining_table() {
+    let as_interrupt = |vector| match vector {
+        16..=31 => SPURIOUS_VECTOR,
+        other => other,
+    };
+    DRAINING_IDT.call_once(|| Table::new(as_interrupt)).load();
+}
+
+/// An interrupt gate (Intel SDM 325384-080, volume 3A, section 7.14.1 "64-Bit Mode IDT").
+#[repr(transparent)]
+struct Gate(u128);
+
+impl Gate {
+    /// Present, for privilege level 0, of type "64-bit interrupt gate".
+    const PRESENT_INTERRUPT: u128 = 0x8e << 40;
+
+    /// Leads to the stub of `vector`, on stack `stack` of the TSS, or on the current one for 0.
+    fn to_stub(vector: u8, stack: u8) -> Self {
         let first = (&raw const interrupt_stubs) as u64;
-        VirtAddr::new_truncate(first.wrapping_add(vector.wrapping_mul(16)))
-    };
-    macro_rules! gates {
-        ($($field:ident = $vector:expr),* $(,)?) => {
-            $(
-                // SAFETY: the stub of this vector ends in IRETQ and keeps all registers.
-                unsafe { table.$field.set_handler_addr(stub($vector)) };
-            )*
+        let handler = first.wrapping_add(u64::from(vector).wrapping_mul(STUB_BYTES));
+        let selector = u128::from(CS::get_reg().0);
+        let (low, rest) = (u128::from(handler & 0xffff), u128::from(handler >> 16));
+        let stack = u128::from(stack) << 32;
+        Self(low | selector << 16 | stack | Self::PRESENT_INTERRUPT | rest << 48)
+    }
+}
+
+/// An IDT.
+struct Table([Gate; 256]);
+
+impl Table {
+    /// A table whose gates lead to the stubs that `stub` names.
+    fn new(stub: impl Fn(u8) -> u8) -> Self {
+        let stack = |vector| match vector {
+            // These three must not trust the stack that they interrupt.
+            NMI_VECTOR => NMI_STACK,
+            DOUBLE_FAULT_VECTOR | MACHINE_CHECK_VECTOR => FAULT_STACK,
+            _ => 0,
         };
+        Self(core::array::from_fn(|index| {
+            let vector = stub(index as u8);
+            Gate::to_stub(vector, stack(vector))
+        }))
     }
-    gates! {
-        divide_error = 0, debug = 1, breakpoint = 3, overflow = 4, bound_range_exceeded = 5,
-        invalid_opcode = 6, device_not_available = 7, invalid_tss = 10,
-        segment_not_present = 11, stack_segment_fault = 12, general_protection_fault = 13,
-        page_fault = 14, x87_floating_point = 16, alignment_check = 17,
-        simd_floating_point = 19, virtualization = 20, cp_protection_exception = 21,
-        hv_injection_exception = 28, vmm_communication_exception = 29,
-        security_exception = 30,
+
+    fn load(&'static self) {
+        let pointer = DescriptorTablePointer {
+            limit: const { (size_of::<Self>() - 1) as u16 },
+            base: VirtAddr::new_truncate((&raw const self.0) as u64),
+        };
+        // SAFETY: each of the 256 gates leads to a stub that ends in IRETQ and keeps all
+        // registers, on a stack that `Descriptors::new` has put into the TSS; the table lives
+        // for ever.
+        unsafe { lidt(&pointer) };
     }
-    // These three must not trust the stack that they interrupt.
-    // SAFETY: as above; the stack is one of the TSS's own.
-    let gate = unsafe {
-        table
-            .non_maskable_interrupt
-            .set_handler_addr(stub(NMI_VECTOR))
-    };
-    // SAFETY: `Descriptors::new` has put a stack there.
-    unsafe { gate.set_stack_index(NMI_STACK) };
-    // SAFETY: as above.
-    let gate = unsafe {
-        table
-            .double_fault
-            .set_handler_addr(stub(DOUBLE_FAULT_VECTOR))
-    };
-    // SAFETY: as above.
-    unsafe { gate.set_stack_index(FAULT_STACK) };
-    // SAFETY: as above.
-    let gate = unsafe {
-        table
-            .machine_check
-            .set_handler_addr(stub(MACHINE_CHECK_VECTOR))
-    };
-    // SAFETY: as above.
-    unsafe { gate.set_stack_index(FAULT_STACK) };
-    for vector in 32..=255_u8 {
-        let gate = &mut table[vector];
-        // SAFETY: as for the exceptions.
-        unsafe { gate.set_handler_addr(stub(vector.into())) };
-    }
-    table
 }

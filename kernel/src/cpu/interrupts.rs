@@ -7,7 +7,7 @@
 use core::arch::global_asm;
 
 use super::core::Core;
-use super::{local_apic, port};
+use super::{descriptors, local_apic, port};
 use crate::crash;
 
 global_asm!(include_str!("interrupts.s"), options(att_syntax));
@@ -80,4 +80,22 @@ pub fn wait_unless(ready: impl FnOnce() -> bool) {
     } else {
         x86_64::instructions::interrupts::enable_and_hlt();
     }
+}
+
+/// Takes and drops what an earlier guest has left pending on vectors 16 to 31, which root
+/// mode's own table has exceptions on. Interrupts are on before and after.
+pub fn drop_held_back() {
+    if !local_apic::has_held_back() {
+        return;
+    }
+    x86_64::instructions::interrupts::disable();
+    descriptors::load_draining_table();
+    local_apic::open_all_priorities();
+    x86_64::instructions::interrupts::enable();
+    // STI takes effect one instruction later; from here on one comes after the other.
+    x86_64::instructions::nop();
+    x86_64::instructions::interrupts::disable();
+    local_apic::hold_exception_vectors();
+    descriptors::load_interrupt_table();
+    x86_64::instructions::interrupts::enable();
 }

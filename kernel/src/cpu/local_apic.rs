@@ -14,6 +14,8 @@ const SPURIOUS_VECTOR: u32 = 0x80f;
 const SPURIOUS_ENABLE: u64 = 1 << 8;
 const IN_SERVICE: u32 = 0x810;
 const IN_SERVICE_REGISTERS: u32 = 8;
+/// The first of the registers with the interrupts that have come and not been taken.
+const REQUESTED: u32 = 0x820;
 const INTERRUPT_COMMAND: u32 = 0x830;
 const TIMER_INITIAL_COUNT: u32 = 0x838;
 const TIMER_DIVIDE: u32 = 0x83e;
@@ -85,7 +87,8 @@ pub fn reset() {
         }
     }
     write(TIMER_INITIAL_COUNT, 0);
-    write(TASK_PRIORITY, EXCEPTION_VECTORS_HELD);
+    write(TIMER_DIVIDE, 0);
+    hold_exception_vectors();
     // At most one interrupt is in service for each of 256 vectors.
     for _ in 0..256 {
         if !(0..IN_SERVICE_REGISTERS).any(|index| read(IN_SERVICE.wrapping_add(index)) != 0) {
@@ -93,6 +96,16 @@ pub fn reset() {
         }
         end_of_interrupt();
     }
+}
+
+/// Holds interrupts on vectors 16 to 31 back.
+pub fn hold_exception_vectors() {
+    write(TASK_PRIORITY, EXCEPTION_VECTORS_HELD);
+}
+
+/// Whether an interrupt on one of these vectors waits.
+pub fn has_held_back() -> bool {
+    read(REQUESTED) & 0xffff_0000 != 0
 }
 
 /// Lets interrupts of every vector arrive, as a guest expects it at its start.

@@ -37,6 +37,11 @@ pub fn tsc_hertz() -> u64 {
     TSC_HERTZ.load(Ordering::Relaxed)
 }
 
+/// Milliseconds since the time stamp counter was 0.
+pub fn milliseconds() -> u64 {
+    read_tsc().checked_div(tsc_hertz() / 1000).unwrap_or(0)
+}
+
 /// The time stamp counter.
 pub fn read_tsc() -> u64 {
     // SAFETY: RDTSC exists on every x86-64 CPU and reads only.

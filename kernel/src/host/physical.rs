@@ -88,6 +88,17 @@ impl Ram {
         clear_memory(self.range);
     }
 
+    /// Clears up to `bytes` bytes from `offset` on; how many that were.
+    pub fn clear_part(&self, offset: u64, bytes: u64) -> u64 {
+        let rest = self.range.bytes().saturating_sub(offset);
+        let start = self.range.start().checked_add(offset);
+        let part = start.and_then(|start| Range::new(start, rest.min(bytes)));
+        part.map_or(0, |part| {
+            clear_memory(part);
+            part.bytes()
+        })
+    }
+
     fn pointer<T>(&self, offset: u64) -> Result<*mut T, OutOfRange> {
         let pointer = self.checked(offset, size_of::<T>() as u64)? as *mut T;
         pointer.is_aligned().then_some(pointer).ok_or(OutOfRange)
@@ -112,8 +123,8 @@ impl Ram {
 #[inline(never)]
 fn clear_memory(range: Range<HostPhysical>) {
     let start = range.start().as_u64() as *mut u8;
-    // SAFETY: only `Ram::clear` calls this, with its own range: conditions 1 and 2 of
-    // `Ram::new` make it writable and free of Rust objects.
+    // SAFETY: only a `Ram` calls this, with its own range or a part of it: conditions 1 and 2
+    // of `Ram::new` make it writable and free of Rust objects.
     unsafe { ptr::write_bytes(start, 0, range.bytes() as usize) };
 }
 

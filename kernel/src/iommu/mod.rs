@@ -194,4 +194,16 @@ impl Domain {
             .iter()
             .try_for_each(|address| vtd.attach(*address, domain))
     }
+
+    /// Takes all memory away from the partition's functions, and lets the units forget what
+    /// they reached.
+    ///
+    /// # Errors
+    /// A unit does not answer: a function may still reach the partition's memory.
+    pub fn detach(&self, iommu: &Iommu, functions: &[RequesterId]) -> Result<(), IommuError> {
+        match (&iommu.0, &self.0) {
+            (Some(vtd), Some(domain)) => vtd.detach_all(functions, domain),
+            _ => Ok(()),
+        }
+    }
 }

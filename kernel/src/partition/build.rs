@@ -7,13 +7,12 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use addr::{ApicId, GuestPhysical, HostPhysical, Range, RequesterId};
-use guest_image::acpi::{self, AcpiError, Description};
-use guest_image::elf::{self, ElfError};
-use guest_image::layout::{self, LayoutError};
-use guest_image::linux::{self, LinuxError};
-use guest_image::reset_vector;
-use guest_image::{Entry, Image, MemoryMap, OutOfRange};
+use addr::{ApicId, HostPhysical, Range, RequesterId};
+use guest_image::acpi::AcpiError;
+use guest_image::elf::ElfError;
+use guest_image::layout::LayoutError;
+use guest_image::linux::LinuxError;
+use guest_image::{MemoryMap, OutOfRange};
 use page_table::{Access, MapError, MemoryKind, PageTable};
 use plan::bundle::Bundle;
 use plan::{Fit, Plan, Violation};
@@ -21,10 +20,12 @@ use spin::Mutex;
 use vdev::processor::Processor;
 use vdev::uart::Uart;
 
+use super::custody::Custody;
 use super::devices::{self, DeviceError};
 use super::memory::GuestRam;
+use super::pristine::Pristine;
 use super::provision::Provision;
-use super::{Partition, console, stop};
+use super::{Partition, console, life};
 use crate::cpu::core::{Core, OutOfFrames};
 use crate::cpu::{bring_up, local_apic, time};
 use crate::host::frames::CoherentTables;
@@ -171,10 +172,10 @@ impl<'a> Resources<'a> {
 /// Says what stands in the way; the partition then does not exist.
 pub fn build<B: Backend>(
     index: usize,
-    source: &plan::Partition,
+    source: &'static plan::Partition,
     resources: &mut Resources<'_>,
     starts: &[&'static bring_up::Start<Seat<B>>],
-) -> Result<&'static Partition, BuildError<'static>> {
+) -> Result<Custody, BuildError<'static>> {
     let seats = seats(source, starts);
     let space = address_space(index);
     if u32::from(space) >= B::address_spaces() {
@@ -204,8 +205,9 @@ pub fn build<B: Backend>(
     let domain = Domain::new(resources.iommu, index, memory.pieces())?;
     let functions = devices::assign(source, resources, &mut table, &memory)?;
     let windows = devices::windows(&functions);
+    let pristine = Pristine::new(source, resources.bundle, map, &windows)?;
     memory.clear();
-    let entry = load(source, resources, &memory, &map, &windows)?;
+    let entry = pristine.load(&memory)?;
     let shared: &'static B::Shared = Box::leak(Box::new(B::share(table.root(), space)?));
     let partition = assemble(source, resources, (memory, functions, &seats))?;
     domain.attach(resources.iommu, &partition.requesters)?;
@@ -221,7 +223,8 @@ pub fn build<B: Backend>(
             backend,
         });
     }
-    Ok(partition)
+    let guard = (domain, resources.iommu);
+    Ok(Custody::new(partition, source.restart, pristine, guard))
 }
 
 /// The seats of the partition's cores, which `plan::fit` has found to be there.
@@ -236,37 +239,6 @@ fn seats<B: Backend>(
 /// The identifier that tags the partition's translations; 0 is root mode's.
 fn address_space(index: usize) -> u16 {
     u16::try_from(index).unwrap_or(u16::MAX).saturating_add(1)
-}
-
-/// Puts tables and image into the partition's memory.
-fn load(
-    source: &plan::Partition,
-    resources: &Resources<'_>,
-    memory: &GuestRam,
-    map: &MemoryMap,
-    windows: &[Range<GuestPhysical>],
-) -> Result<Entry, BuildError<'static>> {
-    let mut memory = memory;
-    let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES);
-    let ecam = ecam.ok_or(BuildError::OutOfFrames)?;
-    let description = Description {
-        cores: &source.cores,
-        map,
-        windows,
-        ecam,
-    };
-    acpi::tables(&description)?.write(&mut memory)?;
-    reset_vector::write(&mut memory)?;
-    let bytes = |index| resources.bundle.entry(index).unwrap_or_default();
-    let image = Image {
-        kernel: bytes(source.image.kernel()),
-        initial_ramdisk: source.image.initial_ramdisk().map(bytes),
-        command_line: source.image.command_line(),
-    };
-    Ok(match source.image {
-        plan::Image::Linux { .. } => linux::load(&mut memory, map, &image, layout::RSDP)?,
-        plan::Image::Elf { .. } => elf::load(&mut memory, map, &image, layout::RSDP)?,
-    })
 }
 
 type Parts<'a, B> = (
@@ -297,7 +269,7 @@ fn assemble<B: Backend>(
         denied: AtomicU64::new(0),
         processor: resources.processor,
         tsc_origin: time::read_tsc(),
-        life: stop::Life::new(),
+        life: life::Life::new(),
         housekeeping: local_apic::id(),
     })))
 }

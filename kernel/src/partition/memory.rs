@@ -75,6 +75,20 @@ impl GuestRam {
         }
     }
 
+    /// Clears up to `bytes` bytes behind the first `done`, counted through all pieces; how
+    /// many are clear then, or `None` if all of it was.
+    pub fn clear_more(&self, done: u64, bytes: u64) -> Option<u64> {
+        let mut offset = done;
+        for piece in &self.pieces {
+            let size = piece.guest.bytes();
+            match offset.checked_sub(size) {
+                Some(beyond) => offset = beyond,
+                None => return done.checked_add(piece.ram.clear_part(offset, bytes)),
+            }
+        }
+        None
+    }
+
     /// Reads the aligned 64-bit word at `address`.
     pub fn read_u64(&self, address: GuestPhysical) -> Option<u64> {
         let (piece, offset) = self.find(address)?;

@@ -2,20 +2,23 @@
 //! place of a machine.
 //!
 //! Key types: [`Partition`], which all its cores and the housekeeping core share, and
-//! [`StopCause`]. A partition is built once, by `build.rs`; its cores run it; the
-//! housekeeping core prints its console and takes its devices back when it has stopped.
+//! [`custody::Custody`], by which the housekeeping core alone starts it and takes it apart. A
+//! partition is built once, by `build.rs`; its cores run it.
 
 pub mod build;
 pub mod clock;
 mod config_ports;
 pub mod console;
+pub mod custody;
 pub mod devices;
+pub mod life;
 pub mod memory;
 pub mod mmio;
 pub mod ports;
+mod pristine;
 mod provision;
-pub mod stop;
 mod string_io;
+mod teardown;
 
 extern crate alloc;
 use alloc::boxed::Box;
@@ -23,16 +26,15 @@ use alloc::string::String;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use addr::{ApicId, RequesterId};
+pub use lifecycle::StopCause;
 use spin::Mutex;
 use vdev::exit_reason::ExitReason;
 use vdev::processor::Processor;
 use vdev::uart::Uart;
 
 use crate::cpu::core::{Core, Request};
-use crate::cpu::{local_apic, time};
-use crate::iommu::{Iommu, IommuError};
+use crate::cpu::local_apic;
 use crate::vcpu::counters::Counters;
-pub use stop::StopCause;
 
 /// One partition.
 pub struct Partition {
@@ -64,7 +66,7 @@ pub struct Partition {
     pub processor: Processor,
     /// The time stamp counter when the guest's clock showed 0.
     pub tsc_origin: u64,
-    life: stop::Life,
+    life: life::Life,
     housekeeping: ApicId,
 }
 
@@ -85,9 +87,13 @@ impl Partition {
     /// Stops the partition; the first cause is the one that is kept.
     pub fn stop(&self, cause: StopCause) {
         if self.life.stop(cause) {
-            for core in &self.cores {
-                core.ask(Request::STOP);
-            }
+            self.ask_all(Request::STOP);
+        }
+    }
+
+    fn ask_all(&self, request: Request) {
+        for core in &self.cores {
+            core.ask(request);
         }
     }
 
@@ -99,27 +105,33 @@ impl Partition {
         }
     }
 
-    /// Why the partition has stopped, told once, when all its cores have left it.
-    pub fn take_stop(&self) -> Option<StopCause> {
-        self.life.take_stop()
+    /// Why the guest ends, told once, as soon as it does.
+    pub fn take_end(&self) -> Option<StopCause> {
+        self.life.take_end()
+    }
+
+    /// Whether all cores have left the guest.
+    pub fn is_over(&self) -> bool {
+        self.life.is_over()
+    }
+
+    /// Whether its cores have read everything that was asked of them. One that has read a
+    /// start-up of the guest that is over has looked at [`Partition::enter`] since.
+    fn has_settled(&self) -> bool {
+        self.cores.iter().all(|core| core.mailbox.is_empty())
+    }
+
+    /// Puts the ports that hold a state into that of a machine's start.
+    fn reset_ports(&self) {
+        *self.uart.lock() = Uart::new();
+        if let Some(register) = &self.config_address {
+            register.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Whether the function with this requester ID is the partition's.
     pub fn owns(&self, requester: RequesterId) -> bool {
         self.requesters.contains(&requester)
-    }
-
-    /// Takes the functions of a stopped partition back: reset, silent, without memory.
-    ///
-    /// # Errors
-    /// The IOMMU does not answer for a function; the others are taken back all the same.
-    pub fn release_devices(&self, iommu: &Iommu) -> Result<(), IommuError> {
-        let release = |function: &Mutex<devices::Function>| {
-            let mut function = function.lock();
-            let silent = function.reset(time::sleep);
-            silent.and(iommu.revoke(function.address))
-        };
-        self.functions.iter().map(release).fold(Ok(()), Result::and)
     }
 
     /// Counts something that the guest was denied.

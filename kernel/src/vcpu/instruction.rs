@@ -21,11 +21,17 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> Answer {
     }
 }
 
-/// XSETBV of XCR0. `value` is one that the CPU takes: `vdev::cpuid::is_valid_xcr0`.
+/// XSETBV of XCR0. `value` is one that the CPU takes: `vdev::cpuid::is_valid_xcr0`, or what
+/// CPUID leaf 0Dh offers. CR4.OSXSAVE must be set.
 pub fn write_xcr0(value: u64) {
-    // SAFETY: only a back end that has set CR4.OSXSAVE in root mode reports XSETBV; root mode
-    // uses none of the state that XCR0 enables.
-    unsafe { core::arch::x86_64::_xsetbv(0, value) };
+    let (low, high) = (value as u32, (value >> 32) as u32);
+    // SAFETY: root mode uses none of the state that XCR0 enables.
+    unsafe {
+        core::arch::asm!(
+            "xsetbv", in("ecx") 0, in("eax") low, in("edx") high,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
 }
 
 /// WBINVD.

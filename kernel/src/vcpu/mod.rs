@@ -8,6 +8,7 @@
 pub mod counters;
 pub mod dispatch;
 pub mod instruction;
+mod leftovers;
 mod registers;
 pub mod seat;
 pub mod svm;

@@ -9,7 +9,7 @@ use vdev::cpuid::GuestIdentity;
 use vdev::exit_reason::ExitReason;
 
 use super::dispatch::{self, Next};
-use super::{Backend, Start};
+use super::{Backend, Start, leftovers};
 use crate::cpu::bring_up;
 use crate::cpu::core::{Core, Request};
 use crate::cpu::{interrupts, local_apic, time};
@@ -143,6 +143,7 @@ fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits
 
 /// Runs the guest until its partition stops or the virtual CPU is reset.
 fn run<B: Backend>(core: &Core, occupant: &'static Occupant<B>, start: Start) -> Left {
+    leftovers::clear(occupant.partition.processor);
     let mut guard = occupant.backend.lock();
     let backend = &mut *guard;
     core.leave_rest();

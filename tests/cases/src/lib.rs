@@ -22,6 +22,7 @@ mod linux_stops;
 mod outside;
 mod plan_misfit;
 mod plans;
+mod restarts;
 mod stops;
 mod transcript;
 mod unfit_machine;
@@ -54,6 +55,9 @@ pub const ALL: &[Case] = &[
     case("exitless_timer", exitless::timer),
     case("exits_of_smp", exitless::inter_processor_interrupts),
     case("start_up_again", exitless::start_up_of_a_running_core),
+    case("restarts_by_reset", restarts::by_reset),
+    case("restarts_by_triple_fault", restarts::by_triple_fault),
+    case("restarts_limited", restarts::as_often_as_the_plan_allows),
     case("stops_by_poweroff", stops::by_poweroff),
     case("stops_by_reset", stops::by_reset),
     case("stops_by_triple_fault", stops::by_triple_fault),

@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 const REPORTS_AFTER: usize = 2;
 
 const MACHINE: &str = r#"
-version = 1
+version = 2
 [machine]
 cores = [0, 1, 2, 3, 4]
 housekeeping = 0
@@ -118,6 +118,7 @@ fn plan() -> String {
 [[partition]]
 name = "{name}"
 cores = [{core}]
+restart = "never"
 memory = [{{ start = "{start}", size = "256M" }}]
 [partition.image.linux]
 kernel = "linux/vmlinuz"

@@ -28,7 +28,7 @@ elf = { kernel = "guests/hello" }
 /// The machine of every plan that [`source`] writes. Its memory begins right above the
 /// kernel's image, so that a case may put a partition there.
 const MACHINE: &str = r#"
-version = 1
+version = 2
 [machine]
 cores = [0, 1, 2, 3]
 housekeeping = 0
@@ -58,6 +58,7 @@ pub struct Guest {
     mebibytes: u64,
     virtual_function: Option<u16>,
     config_ports: bool,
+    restart: String,
 }
 
 impl Guest {
@@ -92,6 +93,7 @@ impl Guest {
             mebibytes: MEBIBYTES,
             virtual_function: None,
             config_ports: false,
+            restart: String::new(),
         }
     }
 
@@ -139,6 +141,24 @@ impl Guest {
         }
     }
 
+    /// The same, without a new start when the guest asks for a reset.
+    #[must_use]
+    pub fn without_restart(self) -> Self {
+        Self {
+            restart: "restart = \"never\"".to_owned(),
+            ..self
+        }
+    }
+
+    /// The same, with a new start after a fault, too, so often in a row.
+    #[must_use]
+    pub fn with_restart_after_faults(self, limit: u16) -> Self {
+        Self {
+            restart: format!("restart = \"on-fault\"\nrestart_limit = {limit}"),
+            ..self
+        }
+    }
+
     /// The partition as the plan's source has it.
     fn source(&self) -> String {
         let Self {
@@ -149,6 +169,7 @@ impl Guest {
             start,
             mebibytes,
             config_ports,
+            restart,
             ..
         } = self;
         let function = self.virtual_function.map_or(String::new(), |number| {
@@ -160,7 +181,7 @@ impl Guest {
         });
         format!(
             "[[partition]]\nname = \"{name}\"\ncores = {cores:?}\nconfig_ports = {config_ports}\n\
-             memory = [{{ start = \"{start:#x}\", size = \"{mebibytes}M\" }}]\n{function}\
+             {restart}\nmemory = [{{ start = \"{start:#x}\", size = \"{mebibytes}M\" }}]\n{function}\
              [partition.image]\n\
              elf = {{ kernel = \"guests/{image}\", command_line = \"{command_line}\" }}\n"
         )

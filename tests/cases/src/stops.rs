@@ -17,9 +17,9 @@ pub fn by_poweroff(bench: &Bench) -> Result<()> {
     ends_alone(bench, Guest::attacker("poweroff"), "poweroff")
 }
 
-/// The reset register.
+/// The reset register, in a partition that is not to be restarted.
 pub fn by_reset(bench: &Bench) -> Result<()> {
-    ends_alone(bench, Guest::attacker("reset"), "reboot")
+    ends_alone(bench, Guest::attacker("reset").without_restart(), "reboot")
 }
 
 /// A triple fault.

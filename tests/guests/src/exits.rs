@@ -22,6 +22,14 @@ pub fn are_counted() -> bool {
     [answer.ebx, answer.ecx] == SIGNATURE
 }
 
+/// Whether no guest has run in this partition before. The counts outlive a guest, and every
+/// one prints; to be asked before this one does.
+#[must_use]
+pub fn is_first_life() -> bool {
+    let Counts(counts) = Counts::read();
+    counts.get(ExitReason::PortIo.index()) == Some(&0)
+}
+
 /// The counts at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Counts([u64; ExitReason::COUNT]);

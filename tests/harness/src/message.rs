@@ -71,6 +71,18 @@ pub enum Event {
         #[serde(default)]
         denied: u64,
     },
+    /// A partition has been started again.
+    Started {
+        /// The partition's name.
+        name: String,
+    },
+    /// A partition can run no guest any more.
+    Failed {
+        /// The partition's name.
+        name: String,
+        /// What did not come back.
+        why: String,
+    },
     /// The memory that Bulkhead keeps for itself.
     Resident {
         /// In bytes.

@@ -35,6 +35,9 @@ pub struct PartitionSummary {
     /// Why it was not started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Why it can run no guest any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
     #[serde(skip)]
     started: bool,
     #[serde(skip)]
@@ -145,6 +148,8 @@ impl Record {
                 partition.exits.clone_from(exits);
                 partition.denied = *denied;
             }
+            Event::Started { name } => self.named(name).cause = None,
+            Event::Failed { name, why } => self.named(name).failed = Some(why.clone()),
             Event::Resident { bytes } => self.resident_bytes = Some(*bytes),
             Event::Fault { .. } => self.faults = self.faults.saturating_add(1),
             Event::Halted => self.halted = true,
@@ -200,6 +205,9 @@ impl PartitionSummary {
         }
         if !self.started {
             add("was never started".to_owned());
+        }
+        if let Some(why) = &self.failed {
+            add(format!("failed: {why}"));
         }
         for (name, values) in &self.checks {
             if values.get("ok") != Some(&Value::Bool(true)) {
@@ -278,6 +286,22 @@ mod tests {
         let record = record(&[refused]);
         assert!(record.is_complete());
         assert!(!record.summary(None).ok);
+    }
+
+    #[test]
+    fn a_partition_that_starts_again_has_not_ended() {
+        let again = r#"[bulkhead] json {"event":"started","name":"alpha"}"#;
+        let record = record(&[GOOD[0], GOOD[1], GOOD[2], GOOD[3], again]);
+        assert!(!record.is_complete());
+        assert!(!record.summary(None).ok);
+    }
+
+    #[test]
+    fn a_partition_that_failed_is_a_problem() {
+        let failed = r#"[bulkhead] json {"event":"failed","name":"alpha","why":"lost"}"#;
+        let mut lines = GOOD.to_vec();
+        lines.insert(4, failed);
+        assert_eq!(record(&lines).summary(None).problems.len(), 1);
     }
 
     #[test]

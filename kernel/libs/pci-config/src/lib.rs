@@ -2,8 +2,9 @@
 //!
 //! Key types: [`ConfigSpace`] (4 KiB of registers of one function, as the caller reaches
 //! them), [`header`], [`capability`], [`bar::Bar`], [`single_root_io::SingleRootIo`],
-//! [`msix::Msix`], [`express::Express`] and [`window::Allocator`]. Everything here is a
-//! plain function over a [`ConfigSpace`], so that the host tests run it on a fake one.
+//! [`msix::Msix`], [`express::Express`], [`identity::Identity`] and [`window::Allocator`].
+//! Everything here is a plain function over a [`ConfigSpace`], so that the host tests run it
+//! on a fake one.
 //!
 //! Expected: extended configuration access (ECAM). Not handled: `CardBus` bridges,
 //! resizable BARs, multi-root I/O virtualisation.
@@ -16,6 +17,7 @@ pub mod bridge;
 pub mod capability;
 pub mod express;
 pub mod header;
+pub mod identity;
 pub mod msix;
 pub mod single_root_io;
 pub mod window;

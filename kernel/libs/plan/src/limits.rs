@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use addr::PageSize;
 
-use crate::{Function, Iommu, Partition, PartitionPlace, Place, Plan, Rule, Violation};
+use crate::{Function, Iommu, Partition, PartitionPlace, Place, Plan, Restart, Rule, Violation};
 
 /// The most partitions that a plan may have.
 pub const MAX_PARTITIONS: usize = 64;
@@ -13,6 +13,10 @@ pub const MAX_PARTITIONS: usize = 64;
 pub const MAX_FUNCTIONS: usize = 32;
 /// The most characters of a partition's name.
 pub const MAX_NAME: usize = 31;
+/// The most restarts in a row after faults.
+pub const MAX_RESTARTS: u16 = 1000;
+/// The I/O ports of a 16550.
+const SERIAL_PORTS: u16 = 8;
 /// The most bytes of a command line.
 pub const MAX_COMMAND_LINE: usize = 2047;
 
@@ -26,6 +30,7 @@ pub fn check_limits(plan: &Plan, violations: &mut Vec<Violation>) {
         let what = "the plan has no partition".into();
         violations.push(Violation::new(Rule::NoPartitions, Place::Plan, what));
     }
+    check_serial_ports(plan, violations);
     for index in MAX_PARTITIONS..plan.partitions.len() {
         let what = format!("more than {MAX_PARTITIONS} partitions");
         let place = PartitionPlace::Whole;
@@ -37,6 +42,29 @@ pub fn check_limits(plan: &Plan, violations: &mut Vec<Violation>) {
         check_cores_and_memory(partition, &mut add);
         check_functions(plan, partition, &mut add);
         check_image(partition, &mut add);
+        check_restart(partition, &mut add);
+    }
+}
+
+fn check_serial_ports(plan: &Plan, violations: &mut Vec<Violation>) {
+    let console = (Place::Console, plan.machine.console.port);
+    let management = plan.machine.management;
+    let management = management.map(|serial| (Place::Management, serial.port));
+    for (place, port) in core::iter::once(console).chain(management) {
+        if port == 0 || port.checked_add(SERIAL_PORTS - 1).is_none() {
+            let what = format!("there is no 16550 at I/O port {port:#x}");
+            violations.push(Violation::new(Rule::SerialPortInvalid, place, what));
+        }
+    }
+    let (_, console) = console;
+    if let Some((place, port)) = management
+        && console.abs_diff(port) < SERIAL_PORTS
+    {
+        let what = format!(
+            "the management channel's ports from {port:#x} on are the console's from {console:#x} on"
+        );
+        violations
+            .push(Violation::new(Rule::SerialPortsOverlap, place, what).against(Place::Console));
     }
 }
 
@@ -143,6 +171,22 @@ fn check_image(partition: &Partition, add: &mut Add<'_>) {
         add(
             PartitionPlace::CommandLine,
             Rule::CommandLineCharacter,
+            what,
+        );
+    }
+}
+
+fn check_restart(partition: &Partition, add: &mut Add<'_>) {
+    if let Restart::OnFault { limit } = partition.restart
+        && !(1..=MAX_RESTARTS).contains(&limit)
+    {
+        let what = format!(
+            "partition {:?} is to be restarted {limit} times",
+            partition.name
+        );
+        add(
+            PartitionPlace::RestartLimit,
+            Rule::RestartLimitInvalid,
             what,
         );
     }

@@ -29,23 +29,23 @@ pub struct Machine {
     /// The PCI functions that partitions may be given.
     pub functions: Vec<MachineFunction>,
     /// Where Bulkhead writes its messages.
-    pub console: Console,
+    pub console: SerialPort,
+    /// Where the management channel is, if there is one.
+    pub management: Option<SerialPort>,
     /// Whether partitions may do without an IOMMU.
     pub iommu: Iommu,
 }
 
 /// A 16550 at an I/O port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Console {
+pub struct SerialPort {
     /// The port of its first register.
     pub port: u16,
 }
 
-impl Default for Console {
+impl SerialPort {
     /// The PC's first serial port.
-    fn default() -> Self {
-        Self { port: 0x3f8 }
-    }
+    pub const FIRST: Self = Self { port: 0x3f8 };
 }
 
 /// What the plan asks of the IOMMU.
@@ -80,6 +80,8 @@ pub struct Partition {
     pub functions: Vec<Function>,
     /// What it starts with.
     pub image: Image,
+    /// Which ends of its guest are followed by a new start.
+    pub restart: Restart,
     /// Whether it is offered the configuration ports 0xcf8 and 0xcfc besides ECAM.
     pub config_ports: bool,
 }
@@ -123,6 +125,21 @@ impl core::fmt::Display for Function {
             } => write!(formatter, "virtual function {number} of {physical}"),
         }
     }
+}
+
+/// Which ends of a partition's guest are followed by a new start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Restart {
+    /// None: a restart that the guest asks for stops the partition, too.
+    Never,
+    /// A restart that the guest asks for.
+    #[default]
+    OnReboot,
+    /// That, and a guest that did not end by its own wish.
+    OnFault {
+        /// How often in a row.
+        limit: u16,
+    },
 }
 
 /// What a partition starts with.

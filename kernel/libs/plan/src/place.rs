@@ -9,6 +9,10 @@ pub enum Place {
     Plan,
     /// `machine.housekeeping`
     Housekeeping,
+    /// `machine.console`
+    Console,
+    /// `machine.management`
+    Management,
     /// `machine.cores[…]`
     MachineCore(usize),
     /// `machine.memory[…]`
@@ -46,6 +50,8 @@ pub enum PartitionPlace {
     InitialRamdisk,
     /// The arguments.
     CommandLine,
+    /// How often it may be restarted.
+    RestartLimit,
 }
 
 impl Place {
@@ -64,6 +70,8 @@ impl fmt::Display for Place {
         match self {
             Self::Plan => formatter.write_str("plan"),
             Self::Housekeeping => formatter.write_str("machine.housekeeping"),
+            Self::Console => formatter.write_str("machine.console"),
+            Self::Management => formatter.write_str("machine.management"),
             Self::MachineCore(index) => write!(formatter, "machine.cores[{index}]"),
             Self::MachineMemory(index) => write!(formatter, "machine.memory[{index}]"),
             Self::MachineFunction(index) => write!(formatter, "machine.function[{index}]"),
@@ -87,6 +95,7 @@ impl fmt::Display for PartitionPlace {
             Self::Kernel => formatter.write_str(".image.kernel"),
             Self::InitialRamdisk => formatter.write_str(".image.initrd"),
             Self::CommandLine => formatter.write_str(".image.command_line"),
+            Self::RestartLimit => formatter.write_str(".restart_limit"),
         }
     }
 }

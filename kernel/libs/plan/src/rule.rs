@@ -40,7 +40,7 @@ rules! {
     /// The source is no TOML.
     Syntax, "syntax", "correct the TOML here";
     /// The source is for another version of the plan's format.
-    UnsupportedVersion, "unsupported-version", "write `version = 1`, or use the tool of that version";
+    UnsupportedVersion, "unsupported-version", "write `version = 2`, or use the tool of that version";
     /// A key that no plan has.
     UnknownKey, "unknown-key", "remove the key, or correct its spelling";
     /// A key that must be there is not.
@@ -53,6 +53,10 @@ rules! {
     ConflictingKeys, "conflicting-keys", "keep one of the two keys";
     /// The machine's table lists something twice.
     MachineDuplicate, "machine-duplicate", "list each core, byte of memory and function of the machine once";
+    /// A 16550 whose eight ports do not exist.
+    SerialPortInvalid, "serial-port-invalid", "name the first of the eight ports, 0x1 to 0xfff8";
+    /// The console and the management channel would have a port in common.
+    SerialPortsOverlap, "serial-ports-overlap", "give the management channel a serial port of its own";
     /// There is no partition.
     NoPartitions, "no-partitions", "add a [[partition]]";
     /// There are more partitions than Bulkhead handles.
@@ -99,6 +103,8 @@ rules! {
     CommandLineTooLong, "command-line-too-long", "shorten the command line to 2047 bytes";
     /// A command line has a control character.
     CommandLineCharacter, "command-line-character", "remove the control character";
+    /// A number of restarts that is none, or without end.
+    RestartLimitInvalid, "restart-limit-invalid", "allow 1 to 1000 restarts in a row";
     /// An image is not there.
     ImageMissing, "image-missing", "put the image there, or correct its name";
     /// An image has no bytes.

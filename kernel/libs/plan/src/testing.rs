@@ -8,8 +8,8 @@ use addr::{ApicId, HostPhysical, Range, RequesterId};
 use proptest::prelude::*;
 
 use crate::{
-    ActualMachine, Console, Function, Image, ImageIndex, Iommu, Machine, MachineFunction,
-    Partition, Plan,
+    ActualMachine, Function, Image, ImageIndex, Iommu, Machine, MachineFunction, Partition, Plan,
+    Restart, SerialPort,
 };
 
 pub const MIB: u64 = 1 << 20;
@@ -35,6 +35,7 @@ fn partition(name: &str, cores: &[u32], start: u64, bytes: u64) -> Partition {
             command_line: "console=ttyS0".into(),
         },
         config_ports: false,
+        restart: Restart::OnReboot,
     }
 }
 
@@ -49,7 +50,8 @@ pub fn example() -> Plan {
                 address: NVME,
                 virtual_functions: 4,
             }],
-            console: Console::default(),
+            console: SerialPort::FIRST,
+            management: None,
             iommu: Iommu::Required,
         },
         partitions: vec![
@@ -107,6 +109,14 @@ fn any_ranges() -> impl Strategy<Value = Vec<Range<HostPhysical>>> {
     proptest::collection::vec(one, 0..3)
 }
 
+fn any_restart() -> impl Strategy<Value = Restart> {
+    prop_oneof![
+        Just(Restart::Never),
+        Just(Restart::OnReboot),
+        (0_u16..3).prop_map(|limit| Restart::OnFault { limit }),
+    ]
+}
+
 fn any_partition() -> impl Strategy<Value = Partition> {
     let cores = proptest::collection::vec((0_u32..12).prop_map(ApicId), 0..3);
     let functions = proptest::collection::vec(any_function(), 0..3);
@@ -117,22 +127,26 @@ fn any_partition() -> impl Strategy<Value = Partition> {
         functions,
         any_image(),
         any::<bool>(),
+        any_restart(),
     )
         .prop_map(
-            |(name, cores, memory, functions, image, config_ports)| Partition {
+            |(name, cores, memory, functions, image, config_ports, restart)| Partition {
                 name,
                 cores,
                 memory,
                 functions,
                 image,
                 config_ports,
+                restart,
             },
         )
 }
 
 /// Small plans, right and wrong ones, in which conflicts are common.
 pub fn any_plan() -> impl Strategy<Value = Plan> {
-    let machine = any_ranges().prop_map(|memory| Machine {
+    let port = (0x2f0_u16..0x400).prop_map(|port| SerialPort { port });
+    let management = proptest::option::of(port);
+    let machine = (any_ranges(), management).prop_map(|(memory, management)| Machine {
         cores: (0..8).map(ApicId).collect(),
         housekeeping: ApicId(0),
         memory,
@@ -140,7 +154,8 @@ pub fn any_plan() -> impl Strategy<Value = Plan> {
             address: RequesterId(0),
             virtual_functions: 2,
         }],
-        console: Console::default(),
+        console: SerialPort::FIRST,
+        management,
         iommu: Iommu::Required,
     });
     (machine, proptest::collection::vec(any_partition(), 0..4)).prop_map(|(machine, partitions)| {

@@ -158,6 +158,19 @@ impl Vtd {
         ])
     }
 
+    /// Blocks the functions of `domain`. Other domains keep what the units have cached.
+    ///
+    /// # Errors
+    /// A unit does not answer: it may still know what the functions reached.
+    pub fn detach_all(&self, functions: &[RequesterId], domain: &Domain) -> Result<(), IommuError> {
+        let mut contexts = self.contexts.lock();
+        for address in functions {
+            contexts.set(*address, ContextEntry::ABSENT)?;
+        }
+        drop(contexts);
+        self.forget(domain.id)
+    }
+
     /// Lets the units forget what they have cached of a domain.
     fn forget(&self, domain: DomainId) -> Result<(), IommuError> {
         let context = Descriptor::context_cache_domain(domain);

@@ -8,6 +8,7 @@ use addr::{Address, GuestPhysical, HostPhysical, PageSize, Range, RequesterId};
 use guest_image::layout;
 use page_table::{Access, Format, MapError, MemoryKind, PageTable};
 use pci_config::bar::{self, Bar, BarKind, Bars};
+use pci_config::identity::Identity;
 use pci_config::msix::{self, Msix};
 use pci_config::{CapabilityId, capability};
 use vdev::config_space::{self, Kind};
@@ -142,6 +143,7 @@ fn give<F: Format>(
     let iommu = resources.iommu;
     let mut function = Function {
         address,
+        identity: Identity::read(&config),
         config,
         layout,
         page,

@@ -7,7 +7,6 @@ use vdev::message;
 use vdev::msix::{Change, Table};
 
 use super::{Effect, Function};
-use crate::iommu::IommuError;
 use crate::partition::Partition;
 
 /// MSI capability registers (PCI Express Base Specification 5.0, section 7.7.1).
@@ -150,8 +149,8 @@ impl Function {
         Effect::Done
     }
 
-    /// Masks every message and takes its remapping entry away.
-    pub(super) fn silence(&mut self) -> Result<(), IommuError> {
+    /// Masks every message, the guest's and the device's.
+    pub(super) fn mask_messages(&mut self) {
         self.set_msix_control(false, true);
         let count = self.messages.as_mut().map_or(0, |messages| {
             Table::new(&mut messages.entries).reset();
@@ -160,7 +159,6 @@ impl Function {
         for vector in 0..count {
             self.write_entry(vector, MASKED);
         }
-        self.iommu.clear_interrupts(&self.interrupts)
     }
 }
 

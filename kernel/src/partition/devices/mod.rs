@@ -7,7 +7,7 @@
 
 mod assign;
 mod interrupts;
-mod reset;
+pub mod reset;
 
 extern crate alloc;
 use alloc::boxed::Box;
@@ -16,6 +16,7 @@ use core::fmt;
 use addr::{Address, GuestPhysical, Range, RequesterId};
 use page_table::MapError;
 use pci_config::bar::Bars;
+use pci_config::identity::Identity;
 use pci_config::{ConfigSpace, express, header, msix};
 use vdev::config_space::{self, Layout};
 
@@ -112,6 +113,7 @@ pub struct Function {
     /// Its requester ID.
     pub address: RequesterId,
     config: EcamFunction,
+    identity: Identity,
     layout: Layout,
     page: ConfigPage,
     bars: Bars,

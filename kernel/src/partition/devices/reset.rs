@@ -1,6 +1,12 @@
 //! Taking a function back to a known state (PCI Express Base Specification 5.0, section
 //! 6.6.2 "Function Level Reset (FLR)").
+//!
+//! The steps are apart, for the housekeeping core takes them one by one and looks after
+//! others in between. [`Function::reset`] is all of them in one go, for boot and for a guest
+//! that resets its own function.
 
+use lifecycle::Failure;
+use pci_config::identity::{self, Identity};
 use pci_config::{ConfigSpace, bar, express, header};
 
 use super::Function;
@@ -8,11 +14,58 @@ use crate::cpu::time;
 use crate::iommu::IommuError;
 
 /// How long requests may stay unanswered before a reset is made all the same.
-const PENDING_MILLISECONDS: u64 = 100;
-/// A function has this long to be ready after its reset.
-const RESET_MILLISECONDS: u64 = 100;
+pub const PENDING_MILLISECONDS: u64 = 100;
+/// A function must not be touched for so long after its reset has begun, ready or not.
+pub const RESET_MILLISECONDS: u64 = 100;
+/// By then it must answer: a second after the reset (section 2.3.1 "Request Handling Rules",
+/// on Configuration Request Retry Status).
+pub const ANSWER_MILLISECONDS: u64 = 900;
 
 impl Function {
+    /// Lets the function issue no further request. What is under way goes on.
+    pub fn stop_requests(&self) {
+        header::update_command(&self.config, 0, header::COMMAND_BUS_MASTER);
+    }
+
+    /// Whether none of its requests is unanswered.
+    pub fn is_drained(&self) -> bool {
+        express::read(&self.config)
+            .is_none_or(|express| !express.read_transactions_pending(&self.config))
+    }
+
+    /// Starts a reset of the function alone; whether it can do that.
+    pub fn start_reset(&self) -> bool {
+        let express = express::read(&self.config).filter(|express| express.function_level_reset);
+        if let Some(express) = express {
+            express.start_function_level_reset(&self.config);
+        }
+        express.is_some()
+    }
+
+    /// Whether it answers.
+    pub fn answers(&self) -> bool {
+        self.config.read16(header::COMMAND) != u16::MAX
+    }
+
+    /// Makes it, and what a guest sees of it, what they were before any guest had it. Its
+    /// interrupts are taken away whatever it is now.
+    ///
+    /// # Errors
+    /// It did not come back from its reset as it was, or the IOMMU does not answer.
+    pub fn renew(&mut self) -> Result<(), Failure> {
+        let blocked = self.iommu.clear_interrupts(&self.interrupts);
+        let is_same = Identity::read(&self.config) == self.identity;
+        let was_reset =
+            !self.identity.has_function_level_reset() || identity::is_reset(&self.config);
+        if !is_same || !was_reset || !self.is_drained() {
+            return Err(Failure::FunctionChanged(self.address));
+        }
+        self.restore_bars();
+        self.mask_messages();
+        self.layout.reset(&mut self.page);
+        blocked.map_err(|_| Failure::IommuSilent)
+    }
+
     /// Stops the function's DMA, waits for what is under way, resets it and puts back what
     /// the guest does not own: the BARs' addresses and a silent message table. A function
     /// that cannot be reset alone keeps its state, with DMA off.
@@ -22,31 +75,23 @@ impl Function {
     /// # Errors
     /// The IOMMU does not answer: interrupts may still pass.
     pub fn reset(&mut self, pause: fn(u64)) -> Result<(), IommuError> {
-        header::update_command(&self.config, 0, header::COMMAND_BUS_MASTER);
-        let capability = express::read(&self.config);
-        if let Some(express) = capability.filter(|express| express.function_level_reset) {
-            let idle = || !express.read_transactions_pending(&self.config);
-            time::wait_for(PENDING_MILLISECONDS, idle);
-            express.start_function_level_reset(&self.config);
-            self.wait_until_ready(pause);
+        self.stop_requests();
+        if self.identity.has_function_level_reset() {
+            time::wait_for(PENDING_MILLISECONDS, || self.is_drained());
+            self.start_reset();
+            pause(RESET_MILLISECONDS);
+            time::wait_for(ANSWER_MILLISECONDS, || self.answers());
         }
-        self.restore_bars();
-        self.silence()
+        self.settle()
     }
 
     /// Brings a virtual function that has just been enabled, and so is in its state after
     /// reset, to where [`Function::reset`] would leave it, without waiting for a reset.
     pub(super) fn settle(&mut self) -> Result<(), IommuError> {
-        header::update_command(&self.config, 0, header::COMMAND_BUS_MASTER);
+        self.stop_requests();
         self.restore_bars();
-        self.silence()
-    }
-
-    /// The function must not be touched for the whole time, ready or not.
-    fn wait_until_ready(&self, pause: fn(u64)) {
-        pause(RESET_MILLISECONDS);
-        let answers = || self.config.read16(header::COMMAND) != u16::MAX;
-        time::wait_for(RESET_MILLISECONDS, answers);
+        self.mask_messages();
+        self.iommu.clear_interrupts(&self.interrupts)
     }
 
     fn restore_bars(&self) {

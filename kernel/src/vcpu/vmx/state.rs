@@ -112,13 +112,15 @@ pub fn reset(vmcs: &mut Current<'_>, registers: &mut Registers, start: Start) {
     }
     registers.rbx = state.rbx;
     registers.rsi = state.rsi;
-    write_dr6(state.dr6);
+    write_registers_outside(state.dr6);
 }
 
-/// The VMCS has no DR6: the guest's stays in the register.
-fn write_dr6(value: u64) {
+/// The VMCS has neither DR6 nor CR2: the guest's stay in the registers.
+fn write_registers_outside(dr6: u64) {
     // SAFETY: DR6 only tells of debug exceptions, which root mode does not use.
-    unsafe { asm!("mov dr6, {}", in(reg) value, options(nomem, nostack, preserves_flags)) };
+    unsafe { asm!("mov dr6, {}", in(reg) dr6, options(nomem, nostack, preserves_flags)) };
+    // SAFETY: CR2 only tells of page faults; root mode's end in a crash record.
+    unsafe { asm!("mov cr2, {}", in(reg) 0_u64, options(nomem, nostack, preserves_flags)) };
 }
 
 /// Whether the guest is in IA-32e mode: the CPU keeps the control up to date.

@@ -5,7 +5,8 @@ use addr::{ApicId, RequesterId};
 use super::*;
 use crate::testing::{MIB, NVME, example, range};
 use crate::{
-    Function, Image, ImageIndex, Iommu, MAX_COMMAND_LINE, MachineFunction, PartitionPlace,
+    Function, Image, ImageIndex, Iommu, MAX_COMMAND_LINE, MachineFunction, PartitionPlace, Restart,
+    SerialPort,
 };
 
 /// The rules that the example plan breaks after a change, with their places.
@@ -235,4 +236,42 @@ fn machine_lists_everything_once() {
         Place::MachineFunction(1),
     ];
     assert_eq!(found, places.map(|place| (Rule::MachineDuplicate, place)));
+}
+
+#[test]
+fn serial_ports_have_eight_ports_each_of_their_own() {
+    let with = |console, management| {
+        broken(|plan| {
+            plan.machine.console.port = console;
+            plan.machine.management = Some(SerialPort { port: management });
+        })
+    };
+    for (console, management) in [(0x3f8, 0x2f8), (0x3f8, 0x3f0), (0x3f0, 0x3f8), (1, 0xfff8)] {
+        assert_eq!(
+            with(console, management),
+            [],
+            "{console:#x} {management:#x}"
+        );
+    }
+    let overlap = [(Rule::SerialPortsOverlap, Place::Management)];
+    for (console, management) in [(0x3f8, 0x3f8), (0x3f8, 0x3f1), (0x3f8, 0x3ff)] {
+        assert_eq!(with(console, management), overlap, "{management:#x}");
+    }
+    assert_eq!(
+        with(0x3f8, 0),
+        [(Rule::SerialPortInvalid, Place::Management)]
+    );
+    assert_eq!(
+        with(0xfff9, 0x2f8),
+        [(Rule::SerialPortInvalid, Place::Console)]
+    );
+}
+
+#[test]
+fn restarts_after_faults_have_a_limit() {
+    for (limit, good) in [(0, false), (1, true), (1000, true), (1001, false)] {
+        let found = broken(|plan| plan.partitions[0].restart = Restart::OnFault { limit });
+        let rule = in_alpha(Rule::RestartLimitInvalid, PartitionPlace::RestartLimit);
+        assert_eq!(found, if good { vec![] } else { rule }, "{limit}");
+    }
 }

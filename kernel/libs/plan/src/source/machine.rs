@@ -5,13 +5,14 @@ use alloc::vec::Vec;
 use addr::{ApicId, HostPhysical, Range, RequesterId};
 
 use super::reader::{Reader, Table, Value};
-use crate::{Console, Iommu, Machine, MachineFunction, Place};
+use crate::{Iommu, Machine, MachineFunction, Place, SerialPort};
 
-const MACHINE_KEYS: [&str; 6] = [
+const MACHINE_KEYS: [&str; 7] = [
     "cores",
     "housekeeping",
     "memory",
     "console",
+    "management",
     "iommu",
     "function",
 ];
@@ -26,7 +27,8 @@ pub fn read_machine(reader: &mut Reader, plan: &Table<'_>) -> Machine {
         housekeeping: ApicId(u32::MAX),
         memory: Vec::new(),
         functions: Vec::new(),
-        console: Console::default(),
+        console: SerialPort::FIRST,
+        management: None,
         iommu: Iommu::Required,
     };
     let table = reader.require(plan, "machine");
@@ -47,8 +49,11 @@ pub fn read_machine(reader: &mut Reader, plan: &Table<'_>) -> Machine {
         machine.memory = read_memory(reader, &memory, Place::MachineMemory);
     }
     if let Some(value) = table.get("console") {
-        let port = reader.bytes(&value, "the I/O port of a 16550, like \"0x3f8\"");
-        machine.console = port.map_or(machine.console, |port| Console { port });
+        let console = read_serial_port(reader, &value, Place::Console);
+        machine.console = console.unwrap_or(machine.console);
+    }
+    if let Some(value) = table.get("management") {
+        machine.management = read_serial_port(reader, &value, Place::Management);
     }
     if let Some(value) = table.get("iommu") {
         let iommu = reader.parse(&value, "\"required\" or \"none\"", parse_iommu);
@@ -58,6 +63,12 @@ pub fn read_machine(reader: &mut Reader, plan: &Table<'_>) -> Machine {
         machine.functions = read_functions(reader, &functions);
     }
     machine
+}
+
+fn read_serial_port(reader: &mut Reader, value: &Value<'_>, place: Place) -> Option<SerialPort> {
+    let port = reader.bytes(value, "the I/O port of a 16550, like \"0x3f8\"")?;
+    reader.mark(place, value.span());
+    Some(SerialPort { port })
 }
 
 fn parse_iommu(text: &str) -> Option<Iommu> {

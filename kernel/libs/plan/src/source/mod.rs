@@ -12,6 +12,7 @@ mod machine;
 mod partition;
 mod reader;
 mod report;
+mod restart;
 mod suggestion;
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
@@ -34,8 +35,8 @@ use self::reader::{Finding, Reader, Table};
 pub use self::report::{Diagnostic, Label, Report};
 use crate::{Place, Plan, Rule, bundle, check, encode};
 
-/// The version of the source form.
-pub const SOURCE_VERSION: u32 = 1;
+/// The version of the source form; those before it are read as well.
+pub const SOURCE_VERSION: u32 = 2;
 
 /// A plan that breaks no rule, with the images that it names.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,8 +131,8 @@ fn read_plan(
     let document = Spanned::new(0..0, DeValue::Table(document.into_inner()));
     let top = Table::new(&document, "the plan")?;
     let version = reader.require(&top, "version")?;
-    let number: u32 = reader.integer(&version, "the version, 1")?;
-    if number != SOURCE_VERSION {
+    let number: u32 = reader.integer(&version, "the version, 1 or 2")?;
+    if !(1..=SOURCE_VERSION).contains(&number) {
         let what = format!("version {number} of the plan's source is not known");
         reader.report(Finding::new(
             Rule::UnsupportedVersion,
@@ -140,6 +141,7 @@ fn read_plan(
         ));
         return None;
     }
+    reader.set_version(number);
     let machine = read_machine(reader, &top);
     reader.end_machine();
     let partitions = read_partitions(reader, images, &top);

@@ -10,15 +10,18 @@ use addr::RequesterId;
 use super::images::{Images, Wanted};
 use super::machine::{REQUESTER_ID, read_cores, read_memory};
 use super::reader::{Finding, Reader, Table, Value};
+use super::restart::read_restart;
 use crate::{Function, Image, ImageIndex, Partition, PartitionPlace, Place, Rule};
 
-const PARTITION_KEYS: [&str; 6] = [
+const PARTITION_KEYS: [&str; 8] = [
     "name",
     "cores",
     "memory",
     "function",
     "image",
     "config_ports",
+    "restart",
+    "restart_limit",
 ];
 const LINUX_KEYS: [&str; 5] = [
     "kernel",
@@ -87,6 +90,7 @@ fn read_partition(
             .get("config_ports")
             .and_then(|value| reader.boolean(&value))
             .unwrap_or_default(),
+        restart: read_restart(reader, table, at(PartitionPlace::RestartLimit)),
     }
 }
 

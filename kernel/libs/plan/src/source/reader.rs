@@ -13,6 +13,9 @@ use super::suggestion::nearest;
 use super::value::{parse_bytes, parse_integer};
 use crate::{Place, Rule};
 
+/// Keys that came with a version of the source form after the first.
+const LATER_KEYS: [(&str, u32); 3] = [("management", 2), ("restart", 2), ("restart_limit", 2)];
+
 /// A range of bytes in the source.
 pub type Span = Range<usize>;
 
@@ -90,6 +93,7 @@ pub struct Reader {
     findings: Vec<Finding>,
     spans: BTreeMap<Place, Span>,
     machine_is_complete: bool,
+    version: u32,
 }
 
 impl Reader {
@@ -98,7 +102,13 @@ impl Reader {
             findings: Vec::new(),
             spans: BTreeMap::new(),
             machine_is_complete: false,
+            version: 1,
         }
+    }
+
+    /// Says which version of the source form the plan is written in.
+    pub const fn set_version(&mut self, version: u32) {
+        self.version = version;
     }
 
     pub fn report(&mut self, finding: Finding) {
@@ -159,17 +169,18 @@ impl Reader {
         value
     }
 
-    /// Reports the keys of `table` that are not `known`.
+    /// Reports the keys of `table` that are not `known`, or not yet in the plan's version.
     pub fn check_keys(&mut self, table: &Table<'_>, known: &[&str]) {
         for key in table.entries.keys() {
             let name: &str = key.get_ref();
-            if known.contains(&name) {
-                continue;
-            }
-            let remedy = nearest(name, known).map_or_else(
-                || format!("remove it; the keys here are {}", known.join(", ")),
-                |meant| format!("did you mean `{meant}`?"),
-            );
+            let remedy = match (known.contains(&name), since(name)) {
+                (true, version) if version <= self.version => continue,
+                (true, version) => format!("write `version = {version}`"),
+                (false, _) => nearest(name, known).map_or_else(
+                    || format!("remove it; the keys here are {}", known.join(", ")),
+                    |meant| format!("did you mean `{meant}`?"),
+                ),
+            };
             let what = format!("unknown key `{name}` in {}", table.name);
             self.report(Finding {
                 remedy: Some(remedy),
@@ -281,4 +292,10 @@ impl Reader {
         });
         None
     }
+}
+
+/// The version of the source form that `key` came with.
+fn since(key: &str) -> u32 {
+    let later = LATER_KEYS.iter().find(|(later, _)| *later == key);
+    later.map_or(1, |(_, version)| *version)
 }

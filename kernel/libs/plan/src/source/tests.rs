@@ -3,7 +3,7 @@ use alloc::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ImageIndex;
+use crate::{ImageIndex, Restart};
 
 const GOOD: &str = include_str!("../../../../../tests/plans/good/example.toml");
 
@@ -231,5 +231,41 @@ proptest! {
         let source = lines.join("\n");
         let findings = compile(&source, directory()).err().unwrap_or_default();
         let _ = Report::new("plan.toml", source, findings).to_string();
+    }
+}
+
+#[test]
+fn ends_and_the_management_channel_are_read() {
+    let source = changed("version = 1", "version = 2").replacen(
+        "cores = [1]",
+        "restart = \"on-fault\"\nrestart_limit = 7\ncores = [1]",
+        1,
+    );
+    let source = source.replacen("iommu =", "management = \"0x2f8\"\niommu =", 1);
+    let plan = compile(&source, directory()).unwrap().plan;
+    assert_eq!(
+        plan.machine.management.map(|serial| serial.port),
+        Some(0x2f8)
+    );
+    let ends: Vec<_> = plan.partitions.iter().map(|one| one.restart).collect();
+    assert_eq!(ends, [Restart::OnFault { limit: 7 }, Restart::OnReboot]);
+}
+
+#[test]
+fn keys_of_version_2_are_unknown_in_version_1() {
+    let source = changed("cores = [1]", "restart = \"never\"\ncores = [1]");
+    let line = line_of(&source, "restart");
+    assert_eq!(broken(&source), [(Rule::UnknownKey, line)]);
+    let report = compile(&source, directory()).unwrap_err();
+    assert_eq!(report[0].remedy.as_deref(), Some("write `version = 2`"));
+}
+
+#[test]
+fn a_limit_needs_restarts_that_it_limits() {
+    for restart in ["", "restart = \"never\"\n", "restart = \"on-reboot\"\n"] {
+        let keys = format!("{restart}restart_limit = 3\ncores = [1]");
+        let source = changed("version = 1", "version = 2").replacen("cores = [1]", &keys, 1);
+        let line = line_of(&source, "restart_limit");
+        assert_eq!(broken(&source), [(Rule::ConflictingKeys, line)]);
     }
 }

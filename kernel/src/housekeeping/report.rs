@@ -1,30 +1,25 @@
-//! The housekeeping core's loop: it prints the partitions' consoles, reports what happened,
-//! and takes stopped partitions' devices back. No guest ever runs here.
+//! What Bulkhead says of its partitions, for people and, in JSON, for programs.
 
 extern crate alloc;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
+use lifecycle::{Afterwards, Failure};
 use vdev::exit_reason::ExitReason;
 
-use crate::cpu::{interrupts, local_apic, time};
-use crate::host::{console, frames, heap, paging};
-use crate::iommu::Iommu;
+use crate::host::{frames, heap, paging};
 use crate::log;
+use crate::partition::Partition;
 use crate::partition::build::BuildError;
-use crate::partition::{Partition, StopCause};
+use crate::partition::custody::{Custody, Happening};
 
-/// How often the loop looks at things that nobody wakes it for.
-const TICK_MILLISECONDS: u64 = 20;
 /// A partition's faults that are printed one by one: a guest can cause any number of them.
 const REPORTED_FAULTS: u64 = 64;
-/// A guest's line that is longer is printed in pieces.
-const LINE_BYTES: usize = 240;
 
 /// Prints what each partition owns and what Bulkhead itself takes.
-pub fn report(partitions: &[&'static Partition]) {
-    for partition in partitions {
+pub fn report(custodies: &[Custody]) {
+    for Custody { partition, .. } in custodies {
         let cores = List(partition.core_ids.iter());
         let functions: Vec<_> = partition
             .functions
@@ -63,129 +58,53 @@ pub fn refuse(name: &str, why: &BuildError<'_>) {
     );
 }
 
-/// What the housekeeping core works on.
-pub struct House {
-    partitions: Vec<&'static Partition>,
-    lines: Vec<Line>,
-    iommu: &'static Iommu,
-}
-
-impl House {
-    /// Sets everything up that the loop needs, before the heap is sealed.
-    pub fn new(partitions: Vec<&'static Partition>, iommu: &'static Iommu) -> Self {
-        let lines = partitions.iter().map(|_| Line::new()).collect();
-        Self {
-            partitions,
-            lines,
-            iommu,
+/// Says what has happened to a partition. Its first start goes without saying.
+pub fn report_happening(custody: &Custody, happening: Happening) {
+    let name = &custody.partition.name;
+    match happening {
+        Happening::Started if custody.lifecycle().starts() > 1 => {
+            log!("partition {name} starts again");
+            log!("json {{\"event\":\"started\",\"name\":\"{name}\"}}");
         }
-    }
-
-    /// Starts all partitions and keeps house until the machine is switched off.
-    pub fn run(mut self) -> ! {
-        for partition in &self.partitions {
-            partition.start();
-        }
-        keep(&self.partitions, &mut self.lines, self.iommu)
-    }
-}
-
-fn keep(partitions: &[&'static Partition], lines: &mut [Line], iommu: &Iommu) -> ! {
-    let mut running = partitions.len();
-    let foreign_faults = AtomicU64::new(0);
-    start_tick();
-    announce_end(running);
-    loop {
-        for (partition, line) in partitions.iter().zip(lines.iter_mut()) {
-            drain(partition, line);
-            if let Some(cause) = partition.take_stop() {
-                if let Err(why) = partition.release_devices(iommu) {
-                    log!("partition {}: its functions: {why}", partition.name);
-                }
-                // The release has used the timer for its waits.
-                start_tick();
-                // What was printed between the look above and the stop.
-                drain(partition, line);
-                line.flush(&partition.name);
-                report_stop(partition, cause);
-                running = running.saturating_sub(1);
-                announce_end(running);
+        Happening::Started => {}
+        Happening::Stopped { outcome } => {
+            report_stop(custody);
+            match outcome {
+                Ok(afterwards) => report_afterwards(name, afterwards),
+                Err(failure) => report_failure(name, failure),
             }
         }
-        iommu.take_faults(|fault| {
-            let owner = partitions.iter().find(|one| one.owns(fault.requester));
-            let count = owner.map_or(&foreign_faults, |owner| &owner.faults);
-            let before = count.fetch_add(1, Ordering::Relaxed);
-            report_fault(owner.map(|owner| &*owner.name), fault, before);
-        });
-        interrupts::wait_unless(|| false);
+        Happening::Failed(failure) => report_failure(name, failure),
     }
 }
 
-fn announce_end(running: usize) {
-    if running == 0 {
-        log!("no partition runs any more");
-        log!("json {{\"event\":\"halted\"}}");
+fn report_afterwards(name: &str, afterwards: Afterwards) {
+    match afterwards {
+        Afterwards::Restarts(0) | Afterwards::Stays => {}
+        Afterwards::Restarts(pause) => log!("partition {name} starts again in {pause} ms"),
+        Afterwards::GivesUp => log!("partition {name} has been restarted as often as it may be"),
     }
 }
 
-/// Lets the loop look around now and then, whatever else happens.
-fn start_tick() {
-    local_apic::start_timer(time::timer_ticks(TICK_MILLISECONDS));
+fn report_failure(name: &str, failure: Failure) {
+    log!("partition {name} has failed: {failure}; it can start again after the machine does");
+    log!(
+        "json {{\"event\":\"failed\",\"name\":\"{name}\",\"why\":\"{}\"}}",
+        Escaped(failure)
+    );
 }
 
-/// Prints what a guest has printed.
-fn drain(partition: &Partition, line: &mut Line) {
-    while let Some(byte) = partition.console.pop() {
-        match byte {
-            b'\n' => line.flush(&partition.name),
-            b'\r' => {}
-            byte => line.push(byte, &partition.name),
-        }
-    }
+/// Says that no guest runs, and that none will by itself.
+pub fn report_halt() {
+    log!("no partition runs any more");
+    log!("json {{\"event\":\"halted\"}}");
 }
 
-/// A guest's line, as far as it has come.
-struct Line {
-    bytes: [u8; LINE_BYTES],
-    length: usize,
-}
-
-impl Line {
-    const fn new() -> Self {
-        Self {
-            bytes: [0; LINE_BYTES],
-            length: 0,
-        }
-    }
-
-    /// Adds a byte; what is no printable ASCII could steer the terminal and becomes a dot.
-    fn push(&mut self, byte: u8, name: &str) {
-        if self.length >= LINE_BYTES {
-            self.flush(name);
-        }
-        if let Some(slot) = self.bytes.get_mut(self.length) {
-            *slot = if byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t') {
-                byte
-            } else {
-                b'.'
-            };
-            self.length = self.length.saturating_add(1);
-        }
-    }
-
-    fn flush(&mut self, name: &str) {
-        let bytes = self.bytes.get(..self.length).unwrap_or_default();
-        if let Ok(text) = core::str::from_utf8(bytes)
-            && !text.is_empty()
-        {
-            console::print(format_args!("[{name}] {text}\n"));
-        }
-        self.length = 0;
-    }
-}
-
-fn report_stop(partition: &Partition, cause: StopCause) {
+fn report_stop(custody: &Custody) {
+    let partition = custody.partition;
+    let Some(cause) = custody.lifecycle().cause() else {
+        return;
+    };
     let denied = partition.denied.load(Ordering::Relaxed);
     let faults = partition.faults.load(Ordering::Relaxed);
     let exits = Exits(partition);
@@ -203,7 +122,7 @@ fn report_stop(partition: &Partition, cause: StopCause) {
 }
 
 /// Prints a fault of the partition `owner`, unless it has had many `before`.
-fn report_fault(owner: Option<&str>, fault: &vtd::FaultRecord, before: u64) {
+pub fn report_fault(owner: Option<&str>, fault: &vtd::FaultRecord, before: u64) {
     let owner = owner.unwrap_or("nobody");
     if before == REPORTED_FAULTS {
         log!("more faults of {owner} are counted, not printed");

@@ -1,0 +1,264 @@
+//! The state machine.
+
+use plan::Restart;
+
+use crate::{Failure, StopCause};
+
+/// The pause after the first fault; each further one in a row doubles it.
+pub const FIRST_PAUSE_MILLISECONDS: u64 = 1_000;
+/// No pause is longer.
+pub const LONGEST_PAUSE_MILLISECONDS: u64 = 64_000;
+/// A guest that ran so long was well: a fault after it is the first of a row.
+pub const STEADY_MILLISECONDS: u64 = 600_000;
+
+/// What a partition is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing: its cores wait, its functions are silent, its memory is clear.
+    Stopped,
+    /// Its memory is being filled and its functions connected.
+    Starting,
+    /// Its guest runs.
+    Running,
+    /// Its cores are leaving the guest, its functions are being reset, its memory cleared.
+    Stopping,
+    /// Nothing, and it cannot be started again: something of it did not come back.
+    Failed,
+}
+
+/// What follows the end of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// The partition stays stopped.
+    Stays,
+    /// It starts again after a pause of so many milliseconds.
+    Restarts(u64),
+    /// It stays stopped, for it has been restarted as often as the plan allows.
+    GivesUp,
+}
+
+/// What became of an administrator's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It was so already, or will be without anything to do now.
+    Noted,
+    /// The partition is to be prepared and started.
+    Prepare,
+    /// The guest's cores are to be made to leave.
+    Kick,
+}
+
+/// The partition has failed: nothing can be asked of it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused;
+
+/// When a stopped partition starts, or one that stops once it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Stay,
+    StartAt(u64),
+}
+
+/// The life of one partition.
+#[derive(Debug, Clone)]
+pub struct Lifecycle {
+    policy: Restart,
+    state: State,
+    next: Next,
+    cause: Option<StopCause>,
+    failure: Option<Failure>,
+    started_at: u64,
+    starts: u64,
+    faults_in_a_row: u16,
+}
+
+impl Lifecycle {
+    /// A partition that boot has prepared and is about to start.
+    #[must_use]
+    pub const fn prepared(policy: Restart) -> Self {
+        Self {
+            policy,
+            state: State::Starting,
+            next: Next::Stay,
+            cause: None,
+            failure: None,
+            started_at: 0,
+            starts: 0,
+            faults_in_a_row: 0,
+        }
+    }
+
+    /// What the partition is doing.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Why its guest ended the last time.
+    #[must_use]
+    pub const fn cause(&self) -> Option<StopCause> {
+        self.cause
+    }
+
+    /// Why it has failed.
+    #[must_use]
+    pub const fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// Whether it does nothing and will not by itself.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        match self.state {
+            State::Failed => true,
+            State::Stopped => self.next == Next::Stay,
+            State::Starting | State::Running | State::Stopping => false,
+        }
+    }
+
+    /// How often it was started.
+    #[must_use]
+    pub const fn starts(&self) -> u64 {
+        self.starts
+    }
+
+    /// How long it runs, or 0.
+    #[must_use]
+    pub const fn running_milliseconds(&self, now: u64) -> u64 {
+        match self.state {
+            State::Running => now.saturating_sub(self.started_at),
+            _ => 0,
+        }
+    }
+
+    /// Its guest runs.
+    pub const fn started(&mut self, now: u64) {
+        if matches!(self.state, State::Starting) {
+            self.state = State::Running;
+            self.started_at = now;
+            self.starts = self.starts.saturating_add(1);
+        }
+    }
+
+    /// Its guest is ending for this reason. What the administrator has asked for meanwhile
+    /// stays what follows.
+    pub fn ended(&mut self, cause: StopCause, now: u64) -> Afterwards {
+        self.cause = Some(cause);
+        if self.state != State::Running {
+            return match self.next {
+                Next::Stay => Afterwards::Stays,
+                Next::StartAt(_) => Afterwards::Restarts(0),
+            };
+        }
+        self.state = State::Stopping;
+        let afterwards = self.decide(cause, now);
+        self.next = match afterwards {
+            Afterwards::Restarts(pause) => Next::StartAt(now.saturating_add(pause)),
+            Afterwards::Stays | Afterwards::GivesUp => Next::Stay,
+        };
+        afterwards
+    }
+
+    fn decide(&mut self, cause: StopCause, now: u64) -> Afterwards {
+        if !cause.is_fault() || now.saturating_sub(self.started_at) >= STEADY_MILLISECONDS {
+            self.faults_in_a_row = 0;
+        }
+        match (self.policy, cause) {
+            (Restart::OnReboot | Restart::OnFault { .. }, StopCause::Reset) => {
+                Afterwards::Restarts(0)
+            }
+            (Restart::OnFault { limit }, _) if cause.is_fault() => {
+                if self.faults_in_a_row >= limit {
+                    return Afterwards::GivesUp;
+                }
+                let pause = pause(self.faults_in_a_row);
+                self.faults_in_a_row = self.faults_in_a_row.saturating_add(1);
+                Afterwards::Restarts(pause)
+            }
+            _ => Afterwards::Stays,
+        }
+    }
+
+    /// It is taken apart: nothing of its guest is left.
+    pub fn stopped(&mut self) {
+        if self.state == State::Stopping {
+            self.state = State::Stopped;
+        }
+    }
+
+    /// Something of it did not come back.
+    pub const fn failed(&mut self, failure: Failure) {
+        self.state = State::Failed;
+        self.next = Next::Stay;
+        self.failure = Some(failure);
+    }
+
+    /// Whether it is to be prepared and started now, because its pause is over.
+    pub fn is_due(&mut self, now: u64) -> bool {
+        let due = matches!(self.next, Next::StartAt(at) if at <= now);
+        if self.state != State::Stopped || !due {
+            return false;
+        }
+        self.begin();
+        true
+    }
+
+    fn begin(&mut self) {
+        self.state = State::Starting;
+        self.next = Next::Stay;
+    }
+
+    /// The administrator wants it to run.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub fn request_start(&mut self) -> Result<Answer, Refused> {
+        self.faults_in_a_row = 0;
+        match self.state {
+            State::Failed => return Err(Refused),
+            State::Starting | State::Running => {}
+            State::Stopping => self.next = Next::StartAt(0),
+            State::Stopped => {
+                self.begin();
+                return Ok(Answer::Prepare);
+            }
+        }
+        Ok(Answer::Noted)
+    }
+
+    /// The administrator wants it to stop.
+    pub fn request_stop(&mut self) -> Answer {
+        self.next = Next::Stay;
+        match self.state {
+            State::Running => {
+                self.state = State::Stopping;
+                return Answer::Kick;
+            }
+            // What boot or a request has begun is not started.
+            State::Starting => self.state = State::Stopped,
+            State::Stopped | State::Stopping | State::Failed => {}
+        }
+        Answer::Noted
+    }
+
+    /// The administrator wants it to start anew.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub fn request_restart(&mut self) -> Result<Answer, Refused> {
+        if self.state != State::Running {
+            return self.request_start();
+        }
+        let answer = self.request_stop();
+        self.next = Next::StartAt(0);
+        Ok(answer)
+    }
+}
+
+/// The pause after one more fault than `before`.
+fn pause(before: u16) -> u64 {
+    let doubled = 1_u64.checked_shl(before.into()).unwrap_or(u64::MAX);
+    FIRST_PAUSE_MILLISECONDS
+        .saturating_mul(doubled)
+        .min(LONGEST_PAUSE_MILLISECONDS)
+}

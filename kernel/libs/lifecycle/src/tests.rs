@@ -1,0 +1,260 @@
+extern crate std;
+use std::vec;
+use std::vec::Vec;
+
+use addr::RequesterId;
+use proptest::prelude::*;
+
+use super::*;
+use plan::Restart;
+
+const FAULT: StopCause = StopCause::TripleFault;
+
+/// A partition whose guest runs since `now`.
+fn running(policy: Restart, now: u64) -> Lifecycle {
+    let mut life = Lifecycle::prepared(policy);
+    life.started(now);
+    life
+}
+
+/// Lets the guest end, and the partition be taken apart.
+fn end(life: &mut Lifecycle, cause: StopCause, now: u64) -> Afterwards {
+    let afterwards = life.ended(cause, now);
+    assert_eq!(life.state(), State::Stopping);
+    life.stopped();
+    afterwards
+}
+
+#[test]
+fn what_follows_an_end_is_the_plans_to_say() {
+    let limit = Restart::OnFault { limit: 1 };
+    let cases = [
+        (Restart::Never, StopCause::Reset, Afterwards::Stays),
+        (Restart::OnReboot, StopCause::Reset, Afterwards::Restarts(0)),
+        (Restart::OnReboot, FAULT, Afterwards::Stays),
+        (limit, StopCause::Reset, Afterwards::Restarts(0)),
+        (limit, FAULT, Afterwards::Restarts(1_000)),
+        (limit, StopCause::PowerOff, Afterwards::Stays),
+    ];
+    for (policy, cause, expected) in cases {
+        let mut life = running(policy, 5);
+        assert_eq!(end(&mut life, cause, 7), expected, "{policy:?} {cause}");
+        assert_eq!(life.cause(), Some(cause));
+        let restarts = expected != Afterwards::Stays;
+        assert_eq!(life.is_at_rest(), !restarts);
+        assert_eq!(life.is_due(7 + 1_000), restarts);
+        assert_eq!(life.state() == State::Starting, restarts);
+    }
+}
+
+#[test]
+fn only_faults_are_faults() {
+    let faults = [
+        StopCause::TripleFault,
+        StopCause::EntryFailure(1, "why"),
+        StopCause::UnknownExit(2, "name"),
+        StopCause::MachineCheck,
+        StopCause::DeliveryFault,
+        StopCause::ExecutesNothing(3),
+    ];
+    assert!(faults.into_iter().all(StopCause::is_fault));
+    let wishes = [
+        StopCause::PowerOff,
+        StopCause::Reset,
+        StopCause::Administrator,
+    ];
+    assert!(!wishes.into_iter().any(StopCause::is_fault));
+}
+
+#[test]
+fn pauses_double_up_to_the_longest_and_the_row_ends() {
+    let mut life = running(Restart::OnFault { limit: 9 }, 0);
+    let mut now = 0;
+    let mut pauses = Vec::new();
+    while let Afterwards::Restarts(pause) = end(&mut life, FAULT, now) {
+        pauses.push(pause / 1_000);
+        assert!(!life.is_due(now + pause - 1));
+        now += pause;
+        assert!(life.is_due(now));
+        life.started(now);
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+    assert_eq!(life.starts(), 10);
+    assert!(!life.is_due(u64::MAX));
+}
+
+#[test]
+fn a_steady_life_or_a_reboot_begins_a_new_row() {
+    let policy = Restart::OnFault { limit: 1 };
+    for steady in [true, false] {
+        let mut life = running(policy, 0);
+        assert_eq!(end(&mut life, FAULT, 10), Afterwards::Restarts(1_000));
+        assert!(life.is_due(2_000));
+        life.started(2_000);
+        let mut now = 2_000 + STEADY_MILLISECONDS;
+        if !steady {
+            now = 3_000;
+            assert_eq!(
+                end(&mut life, StopCause::Reset, now),
+                Afterwards::Restarts(0)
+            );
+            assert!(life.is_due(now));
+            life.started(now);
+        }
+        assert_eq!(end(&mut life, FAULT, now), Afterwards::Restarts(1_000));
+        assert!(life.is_due(now + 1_000));
+        life.started(now + 1_000);
+        assert_eq!(end(&mut life, FAULT, now + 1_001), Afterwards::GivesUp);
+    }
+}
+
+#[test]
+fn requests_do_what_they_say_in_every_state() {
+    let mut life = running(Restart::OnReboot, 0);
+    assert_eq!(life.request_start(), Ok(Answer::Noted));
+    assert_eq!(life.request_stop(), Answer::Kick);
+    assert_eq!(life.request_stop(), Answer::Noted);
+    assert_eq!(life.ended(StopCause::Administrator, 1), Afterwards::Stays);
+    life.stopped();
+    assert!(!life.is_due(u64::MAX));
+    assert_eq!(life.request_restart(), Ok(Answer::Prepare));
+    assert_eq!(life.request_stop(), Answer::Noted);
+    assert_eq!(life.state(), State::Stopped);
+    assert_eq!(life.request_start(), Ok(Answer::Prepare));
+    life.started(2);
+    assert_eq!(life.request_restart(), Ok(Answer::Kick));
+    // The guest was faster: what the administrator wants still follows.
+    assert_eq!(life.ended(StopCause::PowerOff, 3), Afterwards::Restarts(0));
+    life.stopped();
+    assert!(life.is_due(3));
+}
+
+#[test]
+fn a_start_that_is_asked_for_while_it_stops_follows() {
+    let mut life = running(Restart::Never, 0);
+    life.request_stop();
+    assert_eq!(life.request_start(), Ok(Answer::Noted));
+    life.ended(StopCause::Administrator, 1);
+    assert!(!life.is_due(1), "it is not taken apart yet");
+    life.stopped();
+    assert!(life.is_due(1));
+}
+
+#[test]
+fn a_stop_ends_the_pause_before_a_restart() {
+    let mut life = running(Restart::OnFault { limit: 3 }, 0);
+    end(&mut life, FAULT, 1);
+    assert_eq!(life.request_stop(), Answer::Noted);
+    assert!(!life.is_due(u64::MAX));
+}
+
+#[test]
+fn nothing_revives_what_has_failed() {
+    let mut life = running(Restart::OnReboot, 0);
+    life.ended(StopCause::Reset, 1);
+    let failure = Failure::FunctionLost(RequesterId(0x0201));
+    life.failed(failure);
+    life.stopped();
+    life.started(2);
+    assert!(!life.is_due(u64::MAX));
+    assert_eq!(life.request_start(), Err(Refused));
+    assert_eq!(life.request_restart(), Err(Refused));
+    assert_eq!(life.request_stop(), Answer::Noted);
+    assert_eq!(life.state(), State::Failed);
+    assert_eq!(life.failure(), Some(failure));
+}
+
+/// Something that happens to a partition.
+#[derive(Debug, Clone, Copy)]
+enum Happening {
+    Ends(StopCause),
+    TakenApart,
+    Started,
+    Fails,
+    AskStart,
+    AskStop,
+    AskRestart,
+    Passes(u64),
+}
+
+fn any_happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        Just(Happening::Ends(StopCause::Reset)),
+        Just(Happening::Ends(StopCause::PowerOff)),
+        Just(Happening::Ends(FAULT)),
+        Just(Happening::TakenApart),
+        Just(Happening::Started),
+        Just(Happening::AskStart),
+        Just(Happening::AskStop),
+        Just(Happening::AskRestart),
+        (0_u64..100_000).prop_map(Happening::Passes),
+        Just(Happening::Passes(0)),
+        Just(Happening::Fails),
+    ]
+}
+
+/// The steps that there are from one state to another.
+fn may_follow(from: State, to: State) -> bool {
+    from == to
+        || to == State::Failed
+        || matches!(
+            (from, to),
+            (State::Stopped, State::Starting)
+                | (State::Starting, State::Running | State::Stopped)
+                | (State::Running, State::Stopping)
+                | (State::Stopping, State::Stopped)
+        )
+}
+
+proptest! {
+    #[test]
+    fn every_history_takes_known_steps_and_obeys_a_stop(
+        happenings in prop::collection::vec(any_happening(), 0..60),
+        limit in 1_u16..4,
+    ) {
+        let mut life = Lifecycle::prepared(Restart::OnFault { limit });
+        let (mut now, mut stop_is_last) = (0_u64, false);
+        for happening in happenings {
+            let before = life.state();
+            match happening {
+                // Only a guest that runs, or is being made to leave, can end.
+                Happening::Ends(cause) if matches!(before, State::Running | State::Stopping) => {
+                    life.ended(cause, now);
+                }
+                Happening::Ends(_) => {}
+                Happening::TakenApart => life.stopped(),
+                Happening::Started => life.started(now),
+                Happening::Fails => life.failed(Failure::CoreStays),
+                Happening::AskStart => stop_is_last &= life.request_start().is_err(),
+                Happening::AskRestart => stop_is_last &= life.request_restart().is_err(),
+                Happening::AskStop => {
+                    life.request_stop();
+                    stop_is_last = true;
+                }
+                Happening::Passes(milliseconds) => {
+                    now += milliseconds;
+                    life.is_due(now);
+                }
+            }
+            prop_assert!(may_follow(before, life.state()), "{:?} to {:?}", before, life.state());
+            let runs = matches!(life.state(), State::Starting | State::Running);
+            prop_assert!(!(stop_is_last && runs), "a stop was not obeyed: {happening:?}");
+        }
+    }
+
+    #[test]
+    fn no_row_of_faults_is_longer_than_its_limit(lives in prop::collection::vec(0_u64..5_000, 1..40), limit in 1_u16..8) {
+        let mut life = running(Restart::OnFault { limit }, 0);
+        let mut now = 0;
+        let mut restarts = 0;
+        for milliseconds in lives {
+            now += milliseconds;
+            let Afterwards::Restarts(pause) = end(&mut life, FAULT, now) else { break };
+            restarts += 1;
+            now += pause;
+            prop_assert!(life.is_due(now));
+            life.started(now);
+        }
+        prop_assert!(restarts <= limit);
+    }
+}

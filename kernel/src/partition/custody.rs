@@ -1,0 +1,114 @@
+//! A partition as the housekeeping core keeps it: what it is doing, and what it takes to
+//! start its guest anew.
+//!
+//! All of it happens on the housekeeping core, a bit at a time: [`Custody::advance`] never
+//! waits. A guest that ends says so in its partition's [`Life`](super::life::Life).
+
+use lifecycle::{Afterwards, Failure, Lifecycle, State};
+
+use super::Partition;
+use super::pristine::Pristine;
+use super::teardown::{Site, Teardown};
+use crate::iommu::{Domain, Iommu};
+
+/// What has happened to a partition.
+#[derive(Debug, Clone, Copy)]
+pub enum Happening {
+    /// Its guest has begun.
+    Started,
+    /// Its guest has ended, and it is taken apart.
+    Stopped {
+        /// What follows, or why nothing can.
+        outcome: Result<Afterwards, Failure>,
+    },
+    /// It could not be started.
+    Failed(Failure),
+}
+
+/// One partition's keeper.
+pub struct Custody {
+    /// The partition.
+    pub partition: &'static Partition,
+    lifecycle: Lifecycle,
+    /// Whether boot has filled the memory and attached the functions already.
+    is_prepared: bool,
+    pristine: Pristine,
+    domain: Domain,
+    iommu: &'static Iommu,
+    teardown: Teardown,
+    afterwards: Afterwards,
+}
+
+impl Custody {
+    /// Takes over a partition that boot has prepared.
+    pub fn new(
+        partition: &'static Partition,
+        restart: plan::Restart,
+        pristine: Pristine,
+        (domain, iommu): (Domain, &'static Iommu),
+    ) -> Self {
+        Self {
+            partition,
+            lifecycle: Lifecycle::prepared(restart),
+            is_prepared: true,
+            pristine,
+            domain,
+            iommu,
+            teardown: Teardown::new(),
+            afterwards: Afterwards::Stays,
+        }
+    }
+
+    /// What the partition is doing, and did.
+    pub const fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Whether there is something to do at once.
+    pub fn is_busy(&self) -> bool {
+        self.teardown.is_busy() || self.lifecycle.state() == State::Starting
+    }
+
+    /// Does what can be done at the time `now`, and says what has happened.
+    pub fn advance(&mut self, now: u64) -> Option<Happening> {
+        if let Some(cause) = self.partition.take_end() {
+            self.afterwards = self.lifecycle.ended(cause, now);
+            self.teardown.begin(now);
+        }
+        if self.lifecycle.is_due(now) || self.lifecycle.state() == State::Starting {
+            return Some(match self.start(now) {
+                Ok(()) => Happening::Started,
+                Err(failure) => {
+                    self.lifecycle.failed(failure);
+                    Happening::Failed(failure)
+                }
+            });
+        }
+        let site = Site {
+            partition: self.partition,
+            domain: &self.domain,
+            iommu: self.iommu,
+        };
+        let outcome = self.teardown.advance(&site, now)?;
+        match outcome {
+            Ok(()) => self.lifecycle.stopped(),
+            Err(failure) => self.lifecycle.failed(failure),
+        }
+        let outcome = outcome.map(|()| self.afterwards);
+        Some(Happening::Stopped { outcome })
+    }
+
+    fn start(&mut self, now: u64) -> Result<(), Failure> {
+        let partition = self.partition;
+        if !core::mem::take(&mut self.is_prepared) {
+            let loaded = self.pristine.load(&partition.memory);
+            loaded.map_err(|_| Failure::ImageRefused)?;
+            let attached = self.domain.attach(self.iommu, &partition.requesters);
+            attached.map_err(|_| Failure::IommuSilent)?;
+            partition.reset_ports();
+        }
+        partition.start();
+        self.lifecycle.started(now);
+        Ok(())
+    }
+}
