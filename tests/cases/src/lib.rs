@@ -22,6 +22,7 @@ mod linux_stops;
 mod outside;
 mod plan_misfit;
 mod plans;
+mod processor_state;
 mod restarts;
 mod stops;
 mod transcript;
@@ -52,6 +53,8 @@ pub const ALL: &[Case] = &[
         denied_access::hypervisor_instructions,
     ),
     case("denied_memory", denied_access::memory),
+    case("state_xcr0", processor_state::extended_state),
+    case("state_cr0_cr4", processor_state::control_registers),
     case("exitless_timer", exitless::timer),
     case("exits_of_smp", exitless::inter_processor_interrupts),
     case("start_up_again", exitless::start_up_of_a_running_core),

@@ -130,7 +130,7 @@ pub fn write_msr(msr: u32, value: u64) -> Result<(), Exception> {
     clippy::cast_possible_truncation,
     reason = "the halves are what is asked for"
 )]
-const fn halves(value: u64) -> [u32; 2] {
+pub(crate) const fn halves(value: u64) -> [u32; 2] {
     [value as u32, (value >> 32) as u32]
 }
 

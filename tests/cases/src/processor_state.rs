@@ -1,0 +1,28 @@
+//! A guest does what it likes to its processor's own state, in every mode: what the processor
+//! takes it gets, what it refuses faults, and the guest always goes on.
+
+use anyhow::Result;
+use harness::{Bench, Machine};
+
+use crate::plans::{self, Guest};
+use crate::transcript::Transcript;
+
+/// XSETBV takes what CPUID offers, in whole sets, and nothing else.
+pub fn extended_state(bench: &Bench) -> Result<()> {
+    passes(bench, "xsetbv")
+}
+
+/// CR0 and CR4 read as they were written; bits whose feature is hidden cannot be set.
+pub fn control_registers(bench: &Bench) -> Result<()> {
+    passes(bench, "control-registers")
+}
+
+/// The guest finds all as it should be, and its neighbour notices nothing.
+fn passes(bench: &Bench, guest: &'static str) -> Result<()> {
+    let alpha = Guest::attacker(guest).with_cores(&[1, 2]);
+    let plan = plans::source(&[alpha, Guest::bystander().with_cores(&[3])]);
+    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let transcript = Transcript::to_the_end(&mut emulator)?;
+    transcript.ensure_undisturbed(guest)?;
+    transcript.ensure_stop("alpha", "poweroff")
+}
