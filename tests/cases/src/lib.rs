@@ -55,6 +55,7 @@ pub const ALL: &[Case] = &[
     case("denied_memory", denied_access::memory),
     case("state_xcr0", processor_state::extended_state),
     case("state_cr0_cr4", processor_state::control_registers),
+    case("state_modes", processor_state::modes),
     case("exitless_timer", exitless::timer),
     case("exits_of_smp", exitless::inter_processor_interrupts),
     case("start_up_again", exitless::start_up_of_a_running_core),

@@ -17,6 +17,11 @@ pub fn control_registers(bench: &Bench) -> Result<()> {
     passes(bench, "control-registers")
 }
 
+/// From 64-bit mode down to real mode and back up, on two cores, with exits in each mode.
+pub fn modes(bench: &Bench) -> Result<()> {
+    passes(bench, "processor-modes")
+}
+
 /// The guest finds all as it should be, and its neighbour notices nothing.
 fn passes(bench: &Bench, guest: &'static str) -> Result<()> {
     let alpha = Guest::attacker(guest).with_cores(&[1, 2]);
