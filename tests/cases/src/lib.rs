@@ -56,6 +56,8 @@ pub const ALL: &[Case] = &[
     case("state_xcr0", processor_state::extended_state),
     case("state_cr0_cr4", processor_state::control_registers),
     case("state_modes", processor_state::modes),
+    case("state_registers", processor_state::awkward_registers),
+    case("state_instructions", processor_state::awkward_instructions),
     case("exitless_timer", exitless::timer),
     case("exits_of_smp", exitless::inter_processor_interrupts),
     case("start_up_again", exitless::start_up_of_a_running_core),

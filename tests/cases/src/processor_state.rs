@@ -22,6 +22,16 @@ pub fn modes(bench: &Bench) -> Result<()> {
     passes(bench, "processor-modes")
 }
 
+/// No value in a register keeps the guest from being entered again.
+pub fn awkward_registers(bench: &Bench) -> Result<()> {
+    passes(bench, "awkward-registers")
+}
+
+/// An exit is answered as a single step, in a shadow, and at the end of an address space.
+pub fn awkward_instructions(bench: &Bench) -> Result<()> {
+    passes(bench, "awkward-instructions")
+}
+
 /// The guest finds all as it should be, and its neighbour notices nothing.
 fn passes(bench: &Bench, guest: &'static str) -> Result<()> {
     let alpha = Guest::attacker(guest).with_cores(&[1, 2]);
