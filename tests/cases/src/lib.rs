@@ -19,6 +19,7 @@ mod firmware;
 mod foreign_interrupt;
 mod hello;
 mod linux_stops;
+mod non_maskable;
 mod outside;
 mod plan_misfit;
 mod plans;
@@ -58,6 +59,7 @@ pub const ALL: &[Case] = &[
     case("state_modes", processor_state::modes),
     case("state_registers", processor_state::awkward_registers),
     case("state_instructions", processor_state::awkward_instructions),
+    case("nmi", non_maskable::interrupts_arrive_once),
     case("exitless_timer", exitless::timer),
     case("exits_of_smp", exitless::inter_processor_interrupts),
     case("start_up_again", exitless::start_up_of_a_running_core),

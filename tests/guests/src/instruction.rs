@@ -153,6 +153,12 @@ pub fn spin_for_ever() -> ! {
     unsafe { asm!("cli", "2: jmp 2b", options(noreturn, nostack)) }
 }
 
+/// Halts until an interrupt that is let in, or an NMI.
+pub fn halt() {
+    // SAFETY: it touches nothing; the handlers keep every register.
+    unsafe { asm!("hlt", options(nostack)) };
+}
+
 /// Stays here for ever, with interrupts off and the processor halted.
 pub fn halt_for_ever() -> ! {
     // SAFETY: it touches nothing and does not return.

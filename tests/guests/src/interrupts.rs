@@ -32,6 +32,8 @@ const FIRST_INTERRUPT: u64 = 32;
 static TABLE: [[AtomicU64; 2]; VECTORS] = [const { [const { AtomicU64::new(0) }; 2] }; VECTORS];
 /// The interrupts received on each vector, by all cores.
 static RECEIVED: [AtomicU32; VECTORS] = [const { AtomicU32::new(0) }; VECTORS];
+/// While this is set, the handler of an NMI counts and does not return.
+pub static HOLD_NMI: AtomicBool = AtomicBool::new(false);
 /// Whether debug exceptions are counted and gone on from.
 static STEPS: AtomicBool = AtomicBool::new(false);
 /// The stack pointer that ends the running `catch`, or 0.
@@ -271,6 +273,9 @@ extern "C" fn interrupt_handler(vector: u64, error: u64, instruction: u64) {
         .and_then(|index| RECEIVED.get(index))
     {
         count.fetch_add(1, Ordering::Release);
+    }
+    while vector == u64::from(NMI) && HOLD_NMI.load(Ordering::Acquire) {
+        core::hint::spin_loop();
     }
     if vector >= FIRST_INTERRUPT && vector != u64::from(apic::SPURIOUS_VECTOR) {
         apic::end_of_interrupt();
