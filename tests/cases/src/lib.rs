@@ -59,6 +59,7 @@ pub const ALL: &[Case] = &[
     case("state_modes", processor_state::modes),
     case("state_registers", processor_state::awkward_registers),
     case("state_instructions", processor_state::awkward_instructions),
+    case("state_task_switch", processor_state::task_switch),
     case("nmi", non_maskable::interrupts_arrive_once),
     case("exitless_timer", exitless::timer),
     case("exits_of_smp", exitless::inter_processor_interrupts),

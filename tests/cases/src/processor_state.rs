@@ -1,7 +1,7 @@
 //! A guest does what it likes to its processor's own state, in every mode: what the processor
 //! takes it gets, what it refuses faults, and the guest always goes on.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use harness::{Bench, Machine};
 
 use crate::plans::{self, Guest};
@@ -30,6 +30,21 @@ pub fn awkward_registers(bench: &Bench) -> Result<()> {
 /// An exit is answered as a single step, in a shadow, and at the end of an address space.
 pub fn awkward_instructions(bench: &Bench) -> Result<()> {
     passes(bench, "awkward-instructions")
+}
+
+/// A task switch by hardware works, or stops the partition alone: VMX makes it exit always.
+pub fn task_switch(bench: &Bench) -> Result<()> {
+    let plan = plans::source(&[Guest::attacker("task-switch"), Guest::bystander()]);
+    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let transcript = Transcript::to_the_end(&mut emulator)?;
+    let switches = transcript.count_lines("alpha", "switches tasks") == 1;
+    ensure!(switches, "alpha did not get as far as a task switch");
+    transcript.ensure_passed("beta", "bystander")?;
+    transcript.ensure_denied("beta", 0)?;
+    match transcript.partition("alpha")?.cause.as_deref() {
+        Some(cause) if cause.contains("TASK_SWITCH") => Ok(()),
+        _ => transcript.ensure_passed("alpha", "task-switch"),
+    }
 }
 
 /// The guest finds all as it should be, and its neighbour notices nothing.
