@@ -19,9 +19,11 @@ mod firmware;
 mod foreign_interrupt;
 mod hello;
 mod linux_stops;
+mod non_maskable;
 mod outside;
 mod plan_misfit;
 mod plans;
+mod processor_state;
 mod restarts;
 mod stops;
 mod transcript;
@@ -52,6 +54,13 @@ pub const ALL: &[Case] = &[
         denied_access::hypervisor_instructions,
     ),
     case("denied_memory", denied_access::memory),
+    case("state_xcr0", processor_state::extended_state),
+    case("state_cr0_cr4", processor_state::control_registers),
+    case("state_modes", processor_state::modes),
+    case("state_registers", processor_state::awkward_registers),
+    case("state_instructions", processor_state::awkward_instructions),
+    case("state_task_switch", processor_state::task_switch),
+    case("nmi", non_maskable::interrupts_arrive_once),
     case("exitless_timer", exitless::timer),
     case("exits_of_smp", exitless::inter_processor_interrupts),
     case("start_up_again", exitless::start_up_of_a_running_core),

@@ -107,7 +107,7 @@ gdt_pointer:
 
     .pushsection .bss.boot, "aw", @nobits
     .align 4096
-    .global level_4, window
+    .global level_4, level_2, window
 level_4:
     .skip 4096
 level_3:

@@ -130,7 +130,7 @@ pub fn write_msr(msr: u32, value: u64) -> Result<(), Exception> {
     clippy::cast_possible_truncation,
     reason = "the halves are what is asked for"
 )]
-const fn halves(value: u64) -> [u32; 2] {
+pub(crate) const fn halves(value: u64) -> [u32; 2] {
     [value as u32, (value >> 32) as u32]
 }
 
@@ -151,6 +151,12 @@ pub fn let_interrupts_in() {
 pub fn spin_for_ever() -> ! {
     // SAFETY: it touches nothing and does not return.
     unsafe { asm!("cli", "2: jmp 2b", options(noreturn, nostack)) }
+}
+
+/// Halts until an interrupt that is let in, or an NMI.
+pub fn halt() {
+    // SAFETY: it touches nothing; the handlers keep every register.
+    unsafe { asm!("hlt", options(nostack)) };
 }
 
 /// Stays here for ever, with interrupts off and the processor halted.

@@ -2,13 +2,13 @@
 //!
 //! Every vector has a gate to a stub of 16 bytes. Exceptions (vectors 0 to 31 without the
 //! NMI) end the [`catch`] that they happen in, or the guest. Everything else is counted and,
-//! from vector 32 on, acknowledged at the local APIC.
+//! from vector 32 on, acknowledged at the local APIC. So is a debug exception in a [`step`].
 //!
 //! Not handled: an exception on another core than the boot core, which ends the guest.
 
 use core::arch::{asm, global_asm};
 use core::fmt;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::{Failure, apic, finish};
 
@@ -21,6 +21,8 @@ const CODE_SELECTOR: u64 = 8;
 /// Present, 64-bit interrupt gate (AMD APM 24593-3.42, volume 2, section 4.8.4 "Gate
 /// Descriptors").
 const INTERRUPT_GATE: u64 = 0x8e;
+/// The vector of a debug exception.
+pub const DEBUG: u8 = 1;
 /// The vector of a non-maskable interrupt.
 pub const NMI: u8 = 2;
 /// The first vector that is no exception.
@@ -30,6 +32,10 @@ const FIRST_INTERRUPT: u64 = 32;
 static TABLE: [[AtomicU64; 2]; VECTORS] = [const { [const { AtomicU64::new(0) }; 2] }; VECTORS];
 /// The interrupts received on each vector, by all cores.
 static RECEIVED: [AtomicU32; VECTORS] = [const { AtomicU32::new(0) }; VECTORS];
+/// While this is set, the handler of an NMI counts and does not return.
+pub static HOLD_NMI: AtomicBool = AtomicBool::new(false);
+/// Whether debug exceptions are counted and gone on from.
+static STEPS: AtomicBool = AtomicBool::new(false);
 /// The stack pointer that ends the running `catch`, or 0.
 static RECOVERY: AtomicU64 = AtomicU64::new(0);
 /// Vector, error code and instruction pointer of the last exception that was caught.
@@ -230,6 +236,17 @@ pub fn catch<T, F: FnOnce() -> T>(operation: F) -> Result<T, Exception> {
     }
 }
 
+/// [`catch`], but a debug exception is counted in [`received`] and the operation goes on.
+///
+/// # Errors
+/// Any other [`Exception`].
+pub fn step<T, F: FnOnce() -> T>(operation: F) -> Result<T, Exception> {
+    STEPS.store(true, Ordering::Relaxed);
+    let result = catch(operation);
+    STEPS.store(false, Ordering::Relaxed);
+    result
+}
+
 /// An operation on its way through assembly.
 struct Call<T, F> {
     operation: Option<F>,
@@ -247,7 +264,8 @@ impl<T, F: FnOnce() -> T> Call<T, F> {
 /// Every interrupt and exception ends here.
 #[unsafe(no_mangle)]
 extern "C" fn interrupt_handler(vector: u64, error: u64, instruction: u64) {
-    if vector < FIRST_INTERRUPT && vector != u64::from(NMI) {
+    let is_step = vector == u64::from(DEBUG) && STEPS.load(Ordering::Relaxed);
+    if vector < FIRST_INTERRUPT && vector != u64::from(NMI) && !is_step {
         handle_exception([vector, error, instruction]);
     }
     if let Some(count) = usize::try_from(vector)
@@ -255,6 +273,9 @@ extern "C" fn interrupt_handler(vector: u64, error: u64, instruction: u64) {
         .and_then(|index| RECEIVED.get(index))
     {
         count.fetch_add(1, Ordering::Release);
+    }
+    while vector == u64::from(NMI) && HOLD_NMI.load(Ordering::Acquire) {
+        core::hint::spin_loop();
     }
     if vector >= FIRST_INTERRUPT && vector != u64::from(apic::SPURIOUS_VECTOR) {
         apic::end_of_interrupt();

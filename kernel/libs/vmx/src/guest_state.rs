@@ -15,16 +15,16 @@ pub const BLOCKING_BY_NMI: u32 = 1 << 3;
 
 /// CR0.NE.
 const NUMERIC_ERROR: u64 = 1 << 5;
-/// CR4.VMXE.
-const VMX_ENABLE: u64 = 1 << 13;
-/// CR4.SMXE.
-const SMX_ENABLE: u64 = 1 << 14;
 
 /// The bit of CR0 that VMX operation fixes and that guests have a shadow of: NE. Paging and
 /// protection are fixed too, but not for an unrestricted guest.
 pub const CR0_HOST_OWNED: u64 = NUMERIC_ERROR;
-/// The bits of CR4 that guests see clear and cannot set.
-pub const CR4_HOST_OWNED: u64 = VMX_ENABLE | SMX_ENABLE;
+/// The bits of CR4 that guests have for themselves: VME to LA57, FSGSBASE, PCIDE, OSXSAVE, SMEP,
+/// SMAP and PKE. A CPU that lacks one refuses it by itself.
+const CR4_GUEST_OWNED: u64 = 0x1fff | 0b111 << 16 | 0b111 << 20;
+/// The bits of CR4 that guests see clear and cannot set: VMXE, and those of features that
+/// CPUID hides, such as CET, whose MSRs no guest has.
+pub const CR4_HOST_OWNED: u64 = !CR4_GUEST_OWNED;
 
 /// No VMCS is linked (SDM, section 25.4.2 "Guest Non-Register State").
 const NO_LINK: u64 = u64::MAX;
@@ -170,6 +170,18 @@ mod tests {
     fn a_beginning_has_what_vmx_fixes() {
         let state = GuestState::beginning(&InitialState::start_up(1), &capabilities());
         assert_eq!(state.cr0 & NUMERIC_ERROR, NUMERIC_ERROR);
-        assert_eq!(state.cr4, VMX_ENABLE);
+        assert_eq!(state.cr4, 1 << 13);
+    }
+
+    #[test]
+    fn bits_of_hidden_features_are_not_the_guests() {
+        // VMXE, SMXE, KL, CET, PKS, UINTR, LASS, LAM_SUP, FRED.
+        for hidden in [13, 14, 19, 23, 24, 25, 27, 28, 32] {
+            assert_ne!(CR4_HOST_OWNED & (1 << hidden), 0, "{hidden}");
+        }
+        // What Linux sets: PSE, PAE, MCE, PGE, UMIP, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP, PKE.
+        for own in [4, 5, 6, 7, 11, 16, 17, 18, 20, 21, 22] {
+            assert_eq!(CR4_HOST_OWNED & (1 << own), 0, "{own}");
+        }
     }
 }

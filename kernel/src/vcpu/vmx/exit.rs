@@ -118,7 +118,7 @@ fn port_access(vmcs: &Current<'_>) -> PortAccess {
         },
         string: io.string,
         repeat: io.repeat,
-        next_rip: vmcs.read(field::GUEST_RIP).wrapping_add(length),
+        next_rip: state::next_rip(vmcs, length),
     }
 }
 

@@ -158,8 +158,22 @@ pub fn set_efer(vmcs: &mut Current<'_>, value: u64) {
 
 /// Goes on `bytes` further.
 pub fn advance(vmcs: &mut Current<'_>, bytes: u64) {
-    let next = vmcs.read(field::GUEST_RIP).wrapping_add(bytes);
-    jump(vmcs, next);
+    jump(vmcs, next_rip(vmcs, bytes));
+}
+
+/// Where the guest goes on behind an instruction of `bytes` bytes. Outside 64-bit mode that
+/// begins anew at 4 GiB, where VM entry refuses to go on (SDM, section 27.3.1.4 "Checks on Guest
+/// RIP, RFLAGS, and SSP").
+pub fn next_rip(vmcs: &Current<'_>, bytes: u64) -> u64 {
+    let rip = vmcs.read(field::GUEST_RIP);
+    let next = rip.wrapping_add(bytes);
+    // The mode is worth a look only where it matters.
+    let crosses = (next ^ rip) >> 32 != 0;
+    if crosses && !(is_long(vmcs) && field::GUEST_CS.load(vmcs).is_long()) {
+        next & 0xffff_ffff
+    } else {
+        next
+    }
 }
 
 /// Goes on at `rip`; the shadow of a STI or MOV SS before the instruction ends with it.
