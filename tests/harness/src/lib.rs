@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bochs;
 pub mod bundle;
 pub mod emulator;
 pub mod images;

@@ -4,7 +4,8 @@
 //! manager, so that a second run costs nothing.
 
 mod apt;
-mod backports;
+mod bochs;
+mod sources;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -80,21 +81,7 @@ pub fn update_package_lists() -> Result<()> {
 
 /// Installs what is missing and returns the toolchain for the bare machine.
 pub fn run(paths: &Paths) -> Result<Toolchain> {
-    let missing = find_missing(paths);
-    if !missing.is_empty() {
-        for need in &missing {
-            progress::step("Missing", need.why);
-        }
-        apt::install(&missing)?;
-        let still = find_missing(paths);
-        if let Some(need) = still.first() {
-            bail!(
-                "still missing after the installation: {}; if another version stands before it in \
-                 PATH, take that one away",
-                need.why
-            );
-        }
-    }
+    provide(|| find_missing(paths))?;
     let version = preflight::check()?;
     let Some(toolchain) = Toolchain::find(paths) else {
         bail!("no toolchain with its library's source was found");
@@ -104,6 +91,33 @@ pub fn run(paths: &Paths) -> Result<Toolchain> {
         &format!("QEMU {version}; {}", toolchain.describe(paths)),
     );
     Ok(toolchain)
+}
+
+/// Installs and builds what Bochs needs and returns its program. Apart from [`run`], so that
+/// what runs in QEMU alone does not wait for it.
+pub fn bochs(paths: &Paths) -> Result<PathBuf> {
+    provide(bochs::missing)?;
+    bochs::find(paths)
+}
+
+/// Installs what `find_missing` finds; fails if it finds something afterwards, too.
+fn provide(find_missing: impl Fn() -> Vec<Need>) -> Result<()> {
+    let missing = find_missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for need in &missing {
+        progress::step("Missing", need.why);
+    }
+    apt::install(&missing)?;
+    if let Some(need) = find_missing().first() {
+        bail!(
+            "still missing after the installation: {}; if another version stands before it in \
+             PATH, take that one away",
+            need.why
+        );
+    }
+    Ok(())
 }
 
 fn find_missing(paths: &Paths) -> Vec<Need> {
