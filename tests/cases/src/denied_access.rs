@@ -2,7 +2,7 @@
 //! harms nobody, the attacker included.
 
 use anyhow::{Result, ensure};
-use harness::{Bench, Machine};
+use harness::Bench;
 
 use crate::plans::{self, BETA_START, Guest};
 use crate::transcript::Transcript;
@@ -50,8 +50,7 @@ pub fn memory(bench: &Bench) -> Result<()> {
 
 /// `alpha` attacks and passes with denials, `beta` notices nothing and is denied nothing.
 fn attack(bench: &Bench, alpha: Guest, guest: &str) -> Result<harness::Emulator> {
-    let plan = plans::source(&[alpha, Guest::bystander()]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[alpha, Guest::bystander()])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_undisturbed(guest)?;
     transcript.ensure_stop("alpha", "poweroff")?;

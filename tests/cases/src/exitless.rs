@@ -1,7 +1,7 @@
 //! A guest that works on makes no exits but for inter-processor interrupts.
 
 use anyhow::{Result, ensure};
-use harness::{Bench, Machine};
+use harness::Bench;
 
 use crate::plans::{self, Guest};
 use crate::transcript::Transcript;
@@ -12,8 +12,7 @@ const START_AND_END: [&str; 4] = ["cpuid", "msr-read", "msr-write", "port-io"];
 /// A thousand timer interrupts, each with its acknowledgement and a halt: the guest itself
 /// counts no exit, and none for an interrupt or a halt was counted in its whole life.
 pub fn timer(bench: &Bench) -> Result<()> {
-    let plan = plans::source(&[Guest::alpha("timer"), Guest::bystander()]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[Guest::alpha("timer"), Guest::bystander()])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_passed("alpha", "timer")?;
     transcript.ensure_passed("beta", "bystander")?;
@@ -25,8 +24,7 @@ pub fn timer(bench: &Bench) -> Result<()> {
 /// those of the second core's start and end.
 pub fn inter_processor_interrupts(bench: &Bench) -> Result<()> {
     let alpha = Guest::attacker("smp").with_cores(&[1, 2]);
-    let plan = plans::source(&[alpha, Guest::bystander().with_cores(&[3])]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[alpha, Guest::bystander().with_cores(&[3])])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_undisturbed("smp")?;
     transcript.ensure_denied("alpha", 0)?;
@@ -47,8 +45,7 @@ pub fn inter_processor_interrupts(bench: &Bench) -> Result<()> {
 /// and of the kick, and the core goes on.
 pub fn start_up_of_a_running_core(bench: &Bench) -> Result<()> {
     let alpha = Guest::attacker("start-up-again").with_cores(&[1, 2]);
-    let plan = plans::source(&[alpha, Guest::bystander().with_cores(&[3])]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[alpha, Guest::bystander().with_cores(&[3])])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_undisturbed("start-up-again")?;
     let kicks = transcript.exits("alpha", "nmi")?;

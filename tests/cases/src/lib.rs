@@ -3,13 +3,12 @@
 //! A case gets a [`harness::Bench`], starts a machine and waits for what shows its property.
 //! It says what it attacks or removes, and what Bulkhead must do then.
 //!
-//! What the cases share: `plans` (sources of plans), `bundles` (damaged ones), `transcript`
-//! (what a run said) and `outside` (what QEMU's monitor sees).
+//! What the cases share: `plans` (sources of plans), `transcript` (what a run said) and
+//! `outside` (what QEMU's monitor sees).
 
 #![forbid(unsafe_code)]
 
 mod address_space;
-mod bundles;
 mod config_ports;
 mod crash_record;
 mod denied_access;
@@ -81,7 +80,10 @@ pub const ALL: &[Case] = &[
         "plan_other_housekeeping",
         unusable_module::other_housekeeping_core,
     ),
-    case("machine_without_svm", unfit_machine::without_svm),
+    case(
+        "machine_without_virtualisation",
+        unfit_machine::without_virtualisation,
+    ),
     case("machine_without_x2apic", unfit_machine::without_x2apic),
     case("machine_without_iommu", unfit_machine::without_iommu),
     case(

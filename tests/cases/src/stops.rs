@@ -2,7 +2,7 @@
 //! goes on; and one that will not end disturbs nobody.
 
 use anyhow::{Result, ensure};
-use harness::{Bench, Emulator, Machine};
+use harness::{Bench, Emulator};
 
 use crate::outside::{self, Registers};
 use crate::plans::{self, Guest};
@@ -38,8 +38,7 @@ pub fn with_a_core_spinning(bench: &Bench) -> Result<()> {
 
 /// A guest that spins with interrupts off goes on for ever, and the neighbour notices nothing.
 pub fn never_by_spinning(bench: &Bench) -> Result<()> {
-    let plan = plans::source(&[Guest::attacker("spin"), Guest::bystander()]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[Guest::attacker("spin"), Guest::bystander()])?;
     let transcript = Transcript::until_stop(&mut emulator, "beta")?;
     transcript.ensure_undisturbed("spin")?;
     let cause = transcript.partition("alpha")?.cause.as_deref();
@@ -58,7 +57,7 @@ fn ends_alone(bench: &Bench, alpha: Guest, cause: &str) -> Result<()> {
 
 /// `alpha` ends by `cause` while `beta` listens; `beta` hears nothing of it and ends after it.
 fn ends_alone_beside(bench: &Bench, guests: [Guest; 2], cause: &str) -> Result<Emulator> {
-    let mut emulator = bench.start(&Machine::without_devices(), &plans::source(&guests))?;
+    let mut emulator = plans::start(bench, &guests)?;
     let first = Transcript::until_stop(&mut emulator, "alpha")?;
     first.ensure_stop("alpha", cause)?;
     let listens = first.count_lines("beta", "listening") == 1;

@@ -1,8 +1,9 @@
-//! One running QEMU, with its serial line and its monitor.
+//! One running emulator, with its serial line and its monitor.
 //!
 //! Key types: [`Emulator`] and [`Software`]. The process ends when the value is dropped.
 //! Every wait has its own bound, and the whole run has one on top.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,12 +15,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::machine::Machine;
 use crate::message::{Event, Message};
 use crate::monitor::Monitor;
+use crate::qemu;
 use crate::serial::{Heard, Serial};
 
-/// The emulator's program.
-pub const PROGRAM: &str = "qemu-system-x86_64";
 /// How long one run may take at most, unless its machine's user says otherwise.
 const RUN_LIMIT: Duration = Duration::from_secs(600);
+/// What the emulator says, in the run's folder.
+const LOG: &str = "emulator.log";
 /// In QEMU's warnings about features of the CPU model that nobody here asked for.
 const NOISE: &str = "TCG doesn't support requested feature";
 /// How many lines an error repeats.
@@ -33,13 +35,11 @@ static SOCKETS: AtomicU32 = AtomicU32::new(0);
 pub struct Software {
     /// An ELF with a PVH note, or a Linux kernel.
     pub kernel: PathBuf,
-    /// The boot module or initial RAM disk.
+    /// The boot module.
     pub module: Option<PathBuf>,
-    /// The command line.
-    pub command_line: String,
 }
 
-/// One running QEMU.
+/// One running emulator.
 #[derive(Debug)]
 pub struct Emulator {
     child: Child,
@@ -56,24 +56,27 @@ impl Emulator {
     pub fn start(machine: &Machine, software: &Software, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         let socket = socket_path();
-        let errors = File::create(folder.join("qemu.log"))?;
-        let mut child = command(machine, software, &socket)
+        let errors = File::create(folder.join(LOG))?;
+        let mut command = qemu::command(machine, software, folder, &socket)?;
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
-            .with_context(|| format!("starting {PROGRAM}"))?;
-        let output = child.stdout.take().context("QEMU has no output")?;
+            .with_context(|| format!("starting {command:?}"))?;
+        let output = child.stdout.take().context("the emulator has no output")?;
         let serial = Serial::listen(output, &folder.join("serial.log"))?;
-        Ok(Self {
+        let mut emulator = Self {
             child,
             serial,
             monitor: None,
             socket,
             folder: folder.to_owned(),
             history: Vec::new(),
-            end: Instant::now().checked_add(RUN_LIMIT),
-        })
+            end: None,
+        };
+        emulator.limit(RUN_LIMIT);
+        Ok(emulator)
     }
 
     /// Bounds the whole run, counted from now.
@@ -126,7 +129,7 @@ impl Emulator {
                 }
                 Heard::End => {
                     let error = self.ending();
-                    return Err(error.context(format!("QEMU ended before {what}")));
+                    return Err(error.context(format!("the emulator ended before {what}")));
                 }
             }
         }
@@ -179,7 +182,7 @@ impl Emulator {
         let _ = fs::write(file, text);
     }
 
-    /// Ends QEMU.
+    /// Ends the emulator.
     pub fn stop(&mut self) {
         // It may have ended by itself; either way nothing of it is left after the wait.
         let _ = self.child.kill();
@@ -187,15 +190,19 @@ impl Emulator {
         let _ = fs::remove_file(&self.socket);
     }
 
-    /// How QEMU ended, with what it said of it, once its serial line is closed.
+    /// How the emulator ended, with what it said of it, once its serial line is closed.
     pub fn ending(&mut self) -> anyhow::Error {
         let status = match self.child.wait() {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        let said = fs::read_to_string(self.folder.join("qemu.log")).unwrap_or_default();
+        let said = fs::read_to_string(self.folder.join(LOG)).unwrap_or_default();
         let said: Vec<_> = said.lines().filter(|line| !line.contains(NOISE)).collect();
-        anyhow!("QEMU: {status}; {}{}", said.join("\n"), self.last_lines())
+        anyhow!(
+            "the emulator: {status}; {}{}",
+            said.join("\n"),
+            self.last_lines()
+        )
     }
 
     fn last_lines(&self) -> String {
@@ -215,26 +222,17 @@ impl Drop for Emulator {
     }
 }
 
+/// A command for an emulator, which ends with the thread that starts it, even if that is
+/// killed: an emulator that nobody hears would compute for ever.
+pub fn leashed(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
 /// A short path: a Unix socket's has at most 107 bytes.
 fn socket_path() -> PathBuf {
     let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
     let name = format!("bulkhead-{}-{number}.sock", std::process::id());
     std::env::temp_dir().join(name)
-}
-
-fn command(machine: &Machine, software: &Software, socket: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.args(machine.arguments());
-    command.args(["-chardev", "stdio,id=console,signal=off"]);
-    command.args(["-serial", "chardev:console", "-monitor", "none"]);
-    command.arg("-qmp");
-    command.arg(format!("unix:{},server=on,wait=off", socket.display()));
-    command.arg("-kernel").arg(&software.kernel);
-    if let Some(module) = &software.module {
-        command.arg("-initrd").arg(module);
-    }
-    if !software.command_line.is_empty() {
-        command.arg("-append").arg(&software.command_line);
-    }
-    command
 }

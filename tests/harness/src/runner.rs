@@ -1,7 +1,6 @@
 //! The cases, side by side, reported as `cargo test` does.
 //!
-//! Key types: [`Case`] (a name and a function), [`Bench`] (what a case has at hand) and
-//! [`Runner`]. A case that fails or panics leaves its logs; one that passes leaves nothing.
+//! Key types: [`Case`] (a name and a function) and [`Runner`]. A case that fails or panics leaves its logs; one that passes leaves nothing.
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,11 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 
-use crate::emulator::{Emulator, Software};
-use crate::images;
-use crate::machine::Machine;
+use crate::bench::Bench;
 
 /// One property and the function that shows it.
 #[derive(Debug, Clone, Copy)]
@@ -24,61 +21,6 @@ pub struct Case {
     pub name: &'static str,
     /// Shows it, or says why it does not hold.
     pub run: fn(&Bench) -> Result<()>,
-}
-
-/// What a case has at hand.
-#[derive(Debug, Clone)]
-pub struct Bench {
-    /// Bulkhead's kernel.
-    pub kernel: PathBuf,
-    /// The folder with the test guests' ELF files.
-    pub guests: PathBuf,
-    /// The folder with a stock kernel, `vmlinuz`, and the initial RAM disk, `initrd.img`.
-    pub linux: PathBuf,
-    /// The case's own folder, for logs and for what it makes.
-    pub folder: PathBuf,
-}
-
-impl Bench {
-    /// The example machine, with fresh NVMe images of the case's own.
-    pub fn machine(&self) -> Result<Machine> {
-        let folder = self.folder.join("images");
-        images::create(&folder)?;
-        Ok(Machine::example(&folder))
-    }
-
-    /// Starts Bulkhead on `machine` with the plan in `source`, whose images are test guests,
-    /// `guests/NAME`, or Linux', `linux/vmlinuz` and `linux/initrd.img`.
-    pub fn start(&self, machine: &Machine, source: &str) -> Result<Emulator> {
-        let plan = self.folder.join("plan.toml");
-        fs::write(&plan, source).with_context(|| format!("writing {}", plan.display()))?;
-        self.link("guests", &self.guests)?;
-        self.link("linux", &self.linux)?;
-        let module = self.folder.join("bundle.img");
-        let compiled = crate::bundle::compile(&plan)?;
-        fs::write(&module, compiled.bytes)?;
-        self.boot(machine, Some(module))
-    }
-
-    /// Starts Bulkhead on `machine` with `module` as its boot module.
-    pub fn boot(&self, machine: &Machine, module: Option<PathBuf>) -> Result<Emulator> {
-        let software = Software {
-            kernel: self.kernel.clone(),
-            module,
-            command_line: String::new(),
-        };
-        Emulator::start(machine, &software, &self.folder)
-    }
-
-    /// A plan names its images relative to itself: make them stand beside it.
-    fn link(&self, name: &str, folder: &Path) -> Result<()> {
-        let link = self.folder.join(name);
-        if !link.exists() {
-            std::os::unix::fs::symlink(folder, &link)
-                .with_context(|| format!("linking {}", link.display()))?;
-        }
-        Ok(())
-    }
 }
 
 /// How many cases passed and failed.
@@ -197,11 +139,13 @@ fn print_failures(failures: &[Failure]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::Platform;
 
     fn runner(filter: Option<&str>, name: &str) -> Runner {
         let folder = format!("bulkhead-runner-{}-{name}", std::process::id());
         Runner {
             bench: Bench {
+                platform: Platform::Tcg,
                 kernel: PathBuf::new(),
                 guests: PathBuf::new(),
                 linux: PathBuf::new(),

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result};
 use harness::runner::Tally;
-use harness::{Bench, Runner};
+use harness::{Bench, Platform, Runner};
 
 use crate::bare;
 use crate::command;
@@ -49,6 +49,7 @@ fn test_emulated(paths: &Paths, toolchain: &Toolchain, filter: Option<&str>) -> 
     guest::build(paths)?;
     let runner = Runner {
         bench: Bench {
+            platform: Platform::Tcg,
             kernel: paths.kernel(),
             guests: paths.bare_output(),
             linux: paths.example(),

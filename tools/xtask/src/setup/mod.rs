@@ -11,7 +11,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use harness::preflight;
+use harness::{boot_disk, preflight};
 
 use crate::paths::Paths;
 use crate::progress;
@@ -71,8 +71,6 @@ const BOOT_LOADER: Need = Need {
     packages: &["grub-pc-bin", "grub-common"],
     may_need_backports: false,
 };
-/// Where Debian puts GRUB's modules for a PC's firmware.
-const GRUB_MODULES: &str = "/usr/lib/grub/i386-pc";
 
 /// Brings the package lists up to date.
 pub fn update_package_lists() -> Result<()> {
@@ -145,7 +143,7 @@ fn find_missing(paths: &Paths) -> Vec<Need> {
 }
 
 fn has_boot_loader() -> bool {
-    find_program("grub-mkimage").is_some() && Path::new(GRUB_MODULES).exists()
+    find_program("grub-mkimage").is_some() && Path::new(boot_disk::MODULES_FOLDER).exists()
 }
 
 fn has_host_compiler() -> bool {
