@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::emulator::{Emulator, Software};
 use crate::images;
 use crate::machine::Machine;
-use crate::platform::Platform;
+use crate::platform::{Need, Platform};
 
 /// What a case has at hand.
 #[derive(Debug, Clone)]
@@ -26,9 +26,14 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// Whether the platform has `need`.
+    pub const fn has(&self, need: Need) -> bool {
+        self.platform.has(need)
+    }
+
     /// The example machine without its functions.
-    pub const fn machine(&self) -> Machine {
-        Machine::without_functions(self.platform)
+    pub fn machine(&self) -> Machine {
+        Machine::without_functions(self.platform.clone())
     }
 
     /// The example machine, with fresh NVMe images of the case's own.

@@ -3,6 +3,7 @@
 //! Key type: [`Machine`], the hardware and what carries it. The example machine is the one
 //! that every plan in the documentation is written for: q35 with four processors, 2 GiB, VT-d
 //! and an NVMe physical function at 02:00.0 with four virtual functions and three namespaces.
+//! Bochs has the processors and the memory of it, and no more.
 
 use std::path::{Path, PathBuf};
 
@@ -59,16 +60,21 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The example machine on `platform`, without its functions.
-    pub const fn without_functions(platform: Platform) -> Self {
+    /// The example machine on `platform`, as far as it goes there without functions.
+    pub fn without_functions(platform: Platform) -> Self {
+        let (memory_mebibytes, iommu, boot) = match platform {
+            Platform::Tcg | Platform::Kvm => (2048, Iommu::Remapping, Boot::Direct),
+            // The second gigabyte costs each boot almost a second.
+            Platform::Bochs(_) => (1024, Iommu::Absent, Boot::Disk),
+        };
         Self {
             platform,
             processors: 4,
             without: None,
-            memory_mebibytes: 2048,
-            iommu: Iommu::Remapping,
+            memory_mebibytes,
+            iommu,
             images: None,
-            boot: Boot::Direct,
+            boot,
             extra: Vec::new(),
         }
     }

@@ -55,7 +55,7 @@ fn arguments(machine: &Machine) -> Vec<String> {
     let (kind, accelerator, model) = match machine.platform {
         // VT-d remaps interrupts only where QEMU itself emulates the I/O APIC.
         Platform::Kvm => ("q35,kernel-irqchip=split", "kvm", "host"),
-        Platform::Tcg => ("q35", "tcg,thread=multi", "EPYC-Rome,+x2apic,+vgif"),
+        _ => ("q35", "tcg,thread=multi", "EPYC-Rome,+x2apic,+vgif"),
     };
     // Of a feature that is both added and taken away, QEMU takes away.
     let without = match machine.without {

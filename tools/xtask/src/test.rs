@@ -47,6 +47,8 @@ fn test_emulated(paths: &Paths, toolchain: &Toolchain, filter: Option<&str>) -> 
     bare::build_kernel(paths, toolchain)?;
     bare::build_test_guests(paths, toolchain)?;
     guest::build(paths)?;
+    let bochs = setup::bochs(paths)?;
+    harness::bochs::check(&bochs)?;
     let runner = Runner {
         bench: Bench {
             platform: Platform::Tcg,
@@ -55,6 +57,7 @@ fn test_emulated(paths: &Paths, toolchain: &Toolchain, filter: Option<&str>) -> 
             linux: paths.example(),
             folder: paths.logs(),
         },
+        platforms: vec![Platform::Tcg, Platform::Bochs(bochs)],
         filter: filter.map(str::to_owned),
         jobs: JOBS,
     };
