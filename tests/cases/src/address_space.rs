@@ -2,7 +2,7 @@
 //! executable, address 0 is not mapped, and every stack ends at a page that is not.
 
 use anyhow::{Context, Result, ensure};
-use harness::{Bench, Emulator, Machine};
+use harness::{Bench, Emulator};
 
 use crate::outside::{self, PAGE_BYTES, Registers};
 use crate::plans::{self, Guest};
@@ -34,7 +34,7 @@ struct Mapped {
 /// cores in root mode are looked at.
 pub fn is_never_writable_and_executable(bench: &Bench) -> Result<()> {
     let guests = [Guest::alpha("spin"), Guest::beta("hello").with_cores(&[2])];
-    let mut emulator = bench.start(&Machine::without_devices(), &plans::source(&guests))?;
+    let mut emulator = plans::start(bench, &guests)?;
     Transcript::until_stop(&mut emulator, "beta")?;
     for core in ROOT_MODE_CORES {
         look(&mut emulator, core).with_context(|| format!("core {core}"))?;

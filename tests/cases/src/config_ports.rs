@@ -15,7 +15,7 @@ pub fn agree_with_ecam(bench: &Bench) -> Result<()> {
         .with_virtual_function(1)
         .with_config_ports();
     let beta = Guest::beta("hello").with_virtual_function(2);
-    let mut emulator = bench.start(&bench.machine()?, &plans::source(&[alpha, beta]))?;
+    let mut emulator = plans::start_with_nvme(bench, &[alpha, beta])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_passed("alpha", "config-ports")?;
     anyhow::ensure!(

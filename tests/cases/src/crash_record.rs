@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use harness::{Bench, Machine, Message};
+use harness::{Bench, Message};
 
 use crate::plans::{self, Guest};
 
@@ -17,8 +17,7 @@ const CRASH: &str = "crash: ";
 
 /// A machine check on the housekeeping core: what, where, and the way there.
 pub fn names_the_place(bench: &Bench) -> Result<()> {
-    let plan = plans::source(&[Guest::alpha("spin"), Guest::bystander()]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[Guest::alpha("spin"), Guest::bystander()])?;
     emulator.wait_for_text("listening", LIMIT)?;
     emulator.monitor()?.human(MACHINE_CHECK)?;
     let mut lines = Vec::new();

@@ -73,7 +73,7 @@ pub fn reaches_own_memory_only(bench: &Bench) -> Result<()> {
         "{reachable:x?} is an address of the attacker's own memory"
     );
     let list = targets.map(|target| format!("{target:#x}")).join(",");
-    let mut emulator = bench.start(&bench.machine()?, &plan(&list))?;
+    let mut emulator = plans::start_with_nvme(bench, &guests(&list))?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     let after = Protected::look(bench, &mut emulator)?;
     ensure_unchanged(&before, &after)?;
@@ -95,19 +95,19 @@ fn scout(bench: &Bench) -> Result<Protected> {
         ..bench.clone()
     };
     std::fs::create_dir_all(&bench.folder)?;
-    let mut emulator = bench.start(&bench.machine()?, &plan("0x40000000"))?;
+    let mut emulator = plans::start_with_nvme(&bench, &guests("0x40000000"))?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_passed("alpha", "nvme-dma")?;
     Protected::look(&bench, &mut emulator)
 }
 
-fn plan(targets: &str) -> String {
+fn guests(targets: &str) -> [Guest; 2] {
     let alpha = Guest::attacker("nvme-dma")
         .with_memory(ALPHA_START, ALPHA_MEBIBYTES)
         .with_virtual_function(1)
         .with_argument(&format!("target={targets}"));
     let beta = Guest::bystander().with_virtual_function(2);
-    plans::source(&[alpha, beta])
+    [alpha, beta]
 }
 
 fn ensure_fault(transcript: &Transcript, target: u64, reason: u64) -> Result<()> {

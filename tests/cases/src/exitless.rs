@@ -1,19 +1,21 @@
 //! A guest that works on makes no exits but for inter-processor interrupts.
 
 use anyhow::{Result, ensure};
-use harness::{Bench, Machine};
+use harness::Bench;
 
 use crate::plans::{self, Guest};
 use crate::transcript::Transcript;
 
 /// What any bare guest's start, console and end exit for.
 const START_AND_END: [&str; 4] = ["cpuid", "msr-read", "msr-write", "port-io"];
+/// What a core that is asked something while it runs its guest exits for: an NMI under SVM, an
+/// INIT under VMX.
+const KICKS: [&str; 2] = ["nmi", "init"];
 
 /// A thousand timer interrupts, each with its acknowledgement and a halt: the guest itself
 /// counts no exit, and none for an interrupt or a halt was counted in its whole life.
 pub fn timer(bench: &Bench) -> Result<()> {
-    let plan = plans::source(&[Guest::alpha("timer"), Guest::bystander()]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[Guest::alpha("timer"), Guest::bystander()])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_passed("alpha", "timer")?;
     transcript.ensure_passed("beta", "bystander")?;
@@ -25,8 +27,7 @@ pub fn timer(bench: &Bench) -> Result<()> {
 /// those of the second core's start and end.
 pub fn inter_processor_interrupts(bench: &Bench) -> Result<()> {
     let alpha = Guest::attacker("smp").with_cores(&[1, 2]);
-    let plan = plans::source(&[alpha, Guest::bystander().with_cores(&[3])]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[alpha, Guest::bystander().with_cores(&[3])])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_undisturbed("smp")?;
     transcript.ensure_denied("alpha", 0)?;
@@ -36,10 +37,11 @@ pub fn inter_processor_interrupts(bench: &Bench) -> Result<()> {
         (1000..=1010).contains(&commands),
         "1,000 interrupts were {commands} exits"
     );
-    let kicks = transcript.exits("alpha", "nmi")?;
-    ensure!(kicks <= 10, "{kicks} exits for NMIs");
+    let kicks = count_kicks(&transcript)?;
+    ensure!(kicks <= 10, "{kicks} exits for kicks");
     let mut reasons = START_AND_END.to_vec();
-    reasons.extend(["icr-write", "nmi"]);
+    reasons.push("icr-write");
+    reasons.extend(KICKS);
     transcript.ensure_exits_only_for("alpha", &reasons)
 }
 
@@ -47,15 +49,21 @@ pub fn inter_processor_interrupts(bench: &Bench) -> Result<()> {
 /// and of the kick, and the core goes on.
 pub fn start_up_of_a_running_core(bench: &Bench) -> Result<()> {
     let alpha = Guest::attacker("start-up-again").with_cores(&[1, 2]);
-    let plan = plans::source(&[alpha, Guest::bystander().with_cores(&[3])]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[alpha, Guest::bystander().with_cores(&[3])])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_undisturbed("start-up-again")?;
-    let kicks = transcript.exits("alpha", "nmi")?;
+    let kicks = count_kicks(&transcript)?;
     // Kicks that come close together are one, and those before the first entry are none.
     ensure!(
         (1..=110).contains(&kicks),
-        "{kicks} exits for NMIs after 100 start-ups"
+        "{kicks} exits for kicks after 100 start-ups"
     );
     Ok(())
+}
+
+fn count_kicks(transcript: &Transcript) -> Result<u64> {
+    KICKS
+        .iter()
+        .map(|reason| transcript.exits("alpha", reason))
+        .sum()
 }

@@ -2,7 +2,7 @@
 //! its own: neither the neighbour's cores nor the housekeeping core.
 
 use anyhow::{Result, ensure};
-use harness::{Bench, Machine};
+use harness::Bench;
 
 use crate::plans::{self, Guest};
 use crate::transcript::Transcript;
@@ -15,8 +15,7 @@ const FOREIGN: &str = "foreign=0,2,3";
 /// core lives to say so.
 pub fn by_command(bench: &Bench) -> Result<()> {
     let alpha = Guest::attacker("icr-foreign").with_argument(FOREIGN);
-    let plan = plans::source(&[alpha, Guest::bystander()]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[alpha, Guest::bystander()])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_undisturbed("icr-foreign")?;
     transcript.ensure_stop("alpha", "poweroff")?;
@@ -33,7 +32,7 @@ pub fn by_message(bench: &Bench) -> Result<()> {
         .with_argument(FOREIGN)
         .with_virtual_function(1);
     let beta = Guest::bystander().with_virtual_function(2);
-    let mut emulator = bench.start(&bench.machine()?, &plans::source(&[alpha, beta]))?;
+    let mut emulator = plans::start_with_nvme(bench, &[alpha, beta])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_undisturbed("msix-forge")?;
     let forged = transcript.count_lines("alpha", "reads back as");

@@ -13,8 +13,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Both print their line and power off; Bulkhead says that every partition has stopped.
 pub fn both_partitions_pass(bench: &Bench) -> Result<()> {
-    let machine = bench.machine()?;
-    let mut emulator = bench.start(&machine, plans::TWO_HELLOS)?;
+    let mut emulator = plans::start(bench, &plans::two_hellos())?;
     let mut record = Record::default();
     let mut passed = Vec::new();
     emulator.wait_for("the end of both partitions", LIMIT, |message| {

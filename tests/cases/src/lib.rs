@@ -3,13 +3,14 @@
 //! A case gets a [`harness::Bench`], starts a machine and waits for what shows its property.
 //! It says what it attacks or removes, and what Bulkhead must do then.
 //!
-//! What the cases share: `plans` (sources of plans), `bundles` (damaged ones), `transcript`
-//! (what a run said) and `outside` (what QEMU's monitor sees).
+//! It runs on every platform that has what it needs.
+//!
+//! What the cases share: `plans` (sources of plans), `transcript` (what a run said) and
+//! `outside` (what QEMU's monitor sees).
 
 #![forbid(unsafe_code)]
 
 mod address_space;
-mod bundles;
 mod config_ports;
 mod crash_record;
 mod denied_access;
@@ -31,74 +32,80 @@ mod unfit_machine;
 mod unusable_module;
 mod whole_function;
 
-use anyhow::Result;
-use harness::{Bench, Case};
+use harness::{Case, Need};
+
+/// A controller and an IOMMU that can be given away and confined.
+const NVME: &[Need] = &[Need::Nvme];
+/// A look from outside.
+const MONITOR: &[Need] = &[Need::Monitor];
 
 /// Every case; those that take longest come first, so that none is left alone at the end.
 pub const ALL: &[Case] = &[
-    case("linux_stops_alone", linux_stops::each_alone),
-    case("dma", dma::reaches_own_memory_only),
-    case(
+    Case::new("linux_stops_alone", linux_stops::each_alone).needing(NVME),
+    Case::new("dma", dma::reaches_own_memory_only).needing(&[Need::Nvme, Need::Monitor]),
+    Case::new(
         "foreign_interrupt_by_command",
         foreign_interrupt::by_command,
     ),
-    case(
+    Case::new(
         "foreign_interrupt_by_message",
         foreign_interrupt::by_message,
-    ),
-    case("whole_function", whole_function::is_driven_and_confined),
-    case("denied_msr", denied_access::model_specific_registers),
-    case("denied_ports", denied_access::ports),
-    case(
+    )
+    .needing(NVME),
+    Case::new("whole_function", whole_function::is_driven_and_confined).needing(NVME),
+    Case::new("denied_msr", denied_access::model_specific_registers),
+    Case::new("denied_ports", denied_access::ports),
+    Case::new(
         "denied_instructions",
         denied_access::hypervisor_instructions,
     ),
-    case("denied_memory", denied_access::memory),
-    case("state_xcr0", processor_state::extended_state),
-    case("state_cr0_cr4", processor_state::control_registers),
-    case("state_modes", processor_state::modes),
-    case("state_registers", processor_state::awkward_registers),
-    case("state_instructions", processor_state::awkward_instructions),
-    case("state_task_switch", processor_state::task_switch),
-    case("nmi", non_maskable::interrupts_arrive_once),
-    case("exitless_timer", exitless::timer),
-    case("exits_of_smp", exitless::inter_processor_interrupts),
-    case("start_up_again", exitless::start_up_of_a_running_core),
-    case("restarts_by_reset", restarts::by_reset),
-    case("restarts_by_triple_fault", restarts::by_triple_fault),
-    case("restarts_limited", restarts::as_often_as_the_plan_allows),
-    case("stops_by_poweroff", stops::by_poweroff),
-    case("stops_by_reset", stops::by_reset),
-    case("stops_by_triple_fault", stops::by_triple_fault),
-    case("stops_with_a_core_spinning", stops::with_a_core_spinning),
-    case("stops_never_by_spinning", stops::never_by_spinning),
-    case(
+    Case::new("denied_memory", denied_access::memory).using(MONITOR),
+    Case::new("state_xcr0", processor_state::extended_state),
+    Case::new("state_cr0_cr4", processor_state::control_registers),
+    Case::new("state_modes", processor_state::modes),
+    Case::new("state_registers", processor_state::awkward_registers),
+    Case::new("state_instructions", processor_state::awkward_instructions),
+    Case::new("state_task_switch", processor_state::task_switch),
+    Case::new("nmi", non_maskable::interrupts_arrive_once),
+    Case::new("exitless_timer", exitless::timer),
+    Case::new("exits_of_smp", exitless::inter_processor_interrupts),
+    Case::new("start_up_again", exitless::start_up_of_a_running_core),
+    Case::new("restarts_by_reset", restarts::by_reset).using(MONITOR),
+    Case::new("restarts_by_triple_fault", restarts::by_triple_fault).using(MONITOR),
+    Case::new("restarts_limited", restarts::as_often_as_the_plan_allows),
+    Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
+    Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
+    Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),
+    Case::new("stops_with_a_core_spinning", stops::with_a_core_spinning).using(MONITOR),
+    Case::new("stops_never_by_spinning", stops::never_by_spinning).using(MONITOR),
+    Case::new(
         "address_space",
         address_space::is_never_writable_and_executable,
-    ),
-    case("crash_record", crash_record::names_the_place),
-    case("config_ports", config_ports::agree_with_ecam),
-    case("plan_misfit", plan_misfit::costs_the_misfits_only),
-    case("firmware_multiboot2", firmware::grub_starts_it),
-    case("hello", hello::both_partitions_pass),
-    case("module_absent", unusable_module::absent),
-    case("module_not_a_bundle", unusable_module::not_a_bundle),
-    case("module_damaged_table", unusable_module::damaged_table),
-    case("module_damaged_plan", unusable_module::damaged_plan),
-    case("module_cut_off", unusable_module::cut_off),
-    case(
+    )
+    .needing(MONITOR),
+    Case::new("crash_record", crash_record::names_the_place).needing(MONITOR),
+    Case::new("config_ports", config_ports::agree_with_ecam).needing(NVME),
+    Case::new("plan_misfit", plan_misfit::costs_the_misfits_only).needing(NVME),
+    Case::new("firmware_multiboot2", firmware::grub_starts_it),
+    Case::new("hello", hello::both_partitions_pass),
+    Case::new("module_absent", unusable_module::absent),
+    Case::new("module_not_a_bundle", unusable_module::not_a_bundle),
+    Case::new("module_damaged_table", unusable_module::damaged_table),
+    Case::new("module_damaged_plan", unusable_module::damaged_plan),
+    Case::new("module_cut_off", unusable_module::cut_off),
+    Case::new(
         "plan_other_housekeeping",
         unusable_module::other_housekeeping_core,
     ),
-    case("machine_without_svm", unfit_machine::without_svm),
-    case("machine_without_x2apic", unfit_machine::without_x2apic),
-    case("machine_without_iommu", unfit_machine::without_iommu),
-    case(
+    Case::new(
+        "machine_without_virtualisation",
+        unfit_machine::without_virtualisation,
+    ),
+    Case::new("machine_without_x2apic", unfit_machine::without_x2apic),
+    Case::new("machine_without_iommu", unfit_machine::without_iommu),
+    Case::new(
         "machine_without_interrupt_remapping",
         unfit_machine::without_interrupt_remapping,
-    ),
+    )
+    .needing(&[Need::Iommu]),
 ];
-
-const fn case(name: &'static str, run: fn(&Bench) -> Result<()>) -> Case {
-    Case { name, run }
-}

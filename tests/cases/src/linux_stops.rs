@@ -56,7 +56,7 @@ const ENDING: [(&str, u32, &str, &str, &str); 3] = [
 
 /// All three ends in one run.
 pub fn each_alone(bench: &Bench) -> Result<()> {
-    let mut machine = bench.machine()?;
+    let mut machine = bench.machine_with_nvme()?;
     machine.processors = 5;
     let mut emulator = bench.start(&machine, &plan())?;
     let causes = causes_during_io(&mut emulator)?;

@@ -2,7 +2,7 @@
 //! has for itself.
 
 use anyhow::Result;
-use harness::{Bench, Machine};
+use harness::Bench;
 
 use crate::plans::{self, Guest};
 use crate::transcript::Transcript;
@@ -12,8 +12,7 @@ use crate::transcript::Transcript;
 pub fn interrupts_arrive_once(bench: &Bench) -> Result<()> {
     let alpha = Guest::attacker("nmi").with_cores(&[1, 2]);
     let beta = Guest::beta("bystander").with_cores(&[3]);
-    let plan = plans::source(&[alpha, beta.with_argument("seconds=6")]);
-    let mut emulator = bench.start(&Machine::without_devices(), &plan)?;
+    let mut emulator = plans::start(bench, &[alpha, beta.with_argument("seconds=6")])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_undisturbed("nmi")?;
     transcript.ensure_stop("alpha", "poweroff")?;

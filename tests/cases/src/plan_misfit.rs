@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use harness::record::PartitionSummary;
 use harness::{Bench, Machine};
 
-use crate::bundles;
 use crate::transcript::Transcript;
 
 /// Eight partitions, of which one fits.
@@ -31,7 +30,7 @@ const MODULE_BYTES: usize = 8 << 20;
 pub fn costs_the_misfits_only(bench: &Bench) -> Result<()> {
     let machine = Machine {
         processors: 8,
-        ..bench.machine()?
+        ..bench.machine_with_nvme()?
     };
     let mut emulator = bench.boot(&machine, Some(damaged_bundle(bench)?))?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
@@ -57,10 +56,10 @@ fn ensure_refused(partition: &PartitionSummary, rule: &str) -> Result<()> {
 
 /// The plan's bundle with its last byte, which is the last image's, changed.
 fn damaged_bundle(bench: &Bench) -> Result<PathBuf> {
-    let mut bytes = bundles::compile(bench, PLAN)?;
+    let mut bytes = bench.compile(PLAN)?;
     let last = bytes.last_mut().context("the bundle is empty")?;
     *last = !*last;
     ensure!(bytes.len() < MODULE_BYTES, "the bundle is too large");
     bytes.resize(MODULE_BYTES, 0);
-    bundles::write(bench, &bytes)
+    bench.write_module(&bytes)
 }

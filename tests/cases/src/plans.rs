@@ -1,45 +1,16 @@
-//! Plans that the cases start from: the example's machine, and bare guests in partitions.
+//! Plans that the cases start from: the machine that they run on, and bare guests in
+//! partitions.
 
-use std::fmt::Write;
+use anyhow::Result;
+use harness::{Bench, Emulator, Iommu, Machine};
 
-/// The example's machine and partitions without devices, the bare guest `hello` in both.
-pub const TWO_HELLOS: &str = r#"
-version = 1
-[machine]
-cores = [0, 1, 2, 3]
-housekeeping = 0
-memory = [{ start = "0x1000000", size = "1900M" }]
-console = "0x3f8"
-iommu = "required"
-[[partition]]
-name = "alpha"
-cores = [1]
-memory = [{ start = "0x8000000", size = "64M" }]
-[partition.image]
-elf = { kernel = "guests/hello" }
-[[partition]]
-name = "beta"
-cores = [2, 3]
-memory = [{ start = "0x30000000", size = "64M" }]
-[partition.image]
-elf = { kernel = "guests/hello" }
-"#;
-
-/// The machine of every plan that [`source`] writes. Its memory begins right above the
-/// kernel's image, so that a case may put a partition there.
-const MACHINE: &str = r#"
-version = 2
-[machine]
-cores = [0, 1, 2, 3]
-housekeeping = 0
-memory = [{ start = "0x400000", size = "1900M" }]
-console = "0x3f8"
-iommu = "required"
-[[machine.function]]
-address = "02:00.0"
-virtual_functions = 4
-"#;
-
+/// Where the machine's memory begins in every plan: right above the kernel's image, so that a
+/// case may put a partition there.
+const MEMORY_START: u32 = 0x40_0000;
+/// What of the machine's memory is below that, or may be the firmware's at its end.
+const RESERVED_MEBIBYTES: u32 = 128;
+/// The function that an NVMe machine has.
+const FUNCTION: &str = "[[machine.function]]\naddress = \"02:00.0\"\nvirtual_functions = 4\n";
 /// Where `alpha`'s memory is in the machine.
 pub const ALPHA_START: u64 = 0x0800_0000;
 /// Where `beta`'s memory is in the machine.
@@ -188,11 +159,47 @@ impl Guest {
     }
 }
 
-/// A plan's source: the example's machine with `guests`.
-pub fn source(guests: &[Guest]) -> String {
-    guests.iter().fold(MACHINE.to_owned(), |mut plan, guest| {
-        // A `String` takes everything.
-        let _ = plan.write_str(&guest.source());
-        plan
-    })
+/// Starts Bulkhead with `guests` on the bench's machine without functions.
+pub fn start(bench: &Bench, guests: &[Guest]) -> Result<Emulator> {
+    let machine = bench.machine();
+    bench.start(&machine, &source(&machine, guests))
+}
+
+/// Starts Bulkhead with `guests` on the bench's machine with the NVMe controller.
+pub fn start_with_nvme(bench: &Bench, guests: &[Guest]) -> Result<Emulator> {
+    let machine = bench.machine_with_nvme()?;
+    bench.start(&machine, &source(&machine, guests))
+}
+
+/// The bare guest `hello` in `alpha` and in `beta`.
+pub fn two_hellos() -> [Guest; 2] {
+    [Guest::alpha("hello"), Guest::beta("hello")]
+}
+
+/// A plan's source: `machine` with `guests`.
+pub fn source(machine: &Machine, guests: &[Guest]) -> String {
+    let partitions = guests.iter().map(Guest::source);
+    describe(machine) + &partitions.collect::<String>()
+}
+
+/// The plan's part about the machine. One without an IOMMU is accepted as it is: a case that
+/// wants it refused says so.
+pub fn describe(machine: &Machine) -> String {
+    let cores: Vec<_> = (0..machine.processors).collect();
+    let size = machine.memory_mebibytes.saturating_sub(RESERVED_MEBIBYTES);
+    let (start, iommu) = (MEMORY_START, iommu_word(machine));
+    let functions = machine.images.as_ref().map_or("", |_| FUNCTION);
+    format!(
+        "version = 2\n[machine]\ncores = {cores:?}\nhousekeeping = 0\n\
+         memory = [{{ start = \"{start:#x}\", size = \"{size}M\" }}]\n\
+         console = \"0x3f8\"\niommu = \"{iommu}\"\n{functions}"
+    )
+}
+
+/// What the plan's `machine.iommu` says of `machine`.
+fn iommu_word(machine: &Machine) -> &'static str {
+    match machine.iommu {
+        Iommu::Absent => "none",
+        Iommu::Remapping | Iommu::TranslationOnly => "required",
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::message::REFUSAL;
-use harness::{Bench, Iommu, Machine, Message};
+use harness::{Bench, Feature, Iommu, Machine, Message};
 
 use crate::plans;
 
@@ -13,32 +13,63 @@ use crate::plans;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A processor whose virtualisation is absent or turned off.
-pub fn without_svm(bench: &Bench) -> Result<()> {
-    let machine = Machine::without_devices().with_processor("EPYC-Rome,-svm,+x2apic");
-    is_refused(bench, &machine, "SVM")
+pub fn without_virtualisation(bench: &Bench) -> Result<()> {
+    let without = Some(Feature::Virtualisation);
+    let extension = bench.platform.extension();
+    is_refused(
+        &Machine {
+            without,
+            ..bench.machine()
+        },
+        bench,
+        extension,
+    )
 }
 
 /// A processor with the xAPIC alone.
 pub fn without_x2apic(bench: &Bench) -> Result<()> {
-    let machine = Machine::without_devices().with_processor("EPYC-Rome,-x2apic,+vgif");
-    is_refused(bench, &machine, "x2APIC")
+    let without = Some(Feature::X2apic);
+    is_refused(
+        &Machine {
+            without,
+            ..bench.machine()
+        },
+        bench,
+        "x2APIC",
+    )
 }
 
 /// A machine where devices reach all memory.
 pub fn without_iommu(bench: &Bench) -> Result<()> {
-    let machine = Machine::without_devices().with_iommu(Iommu::Absent);
-    is_refused(bench, &machine, "IOMMU")
+    let iommu = Iommu::Absent;
+    is_refused(
+        &Machine {
+            iommu,
+            ..bench.machine()
+        },
+        bench,
+        "IOMMU",
+    )
 }
 
 /// A machine where devices reach all interrupt vectors.
 pub fn without_interrupt_remapping(bench: &Bench) -> Result<()> {
-    let machine = Machine::without_devices().with_iommu(Iommu::TranslationOnly);
-    is_refused(bench, &machine, "interrupt remapping")
+    let iommu = Iommu::TranslationOnly;
+    is_refused(
+        &Machine {
+            iommu,
+            ..bench.machine()
+        },
+        bench,
+        "interrupt remapping",
+    )
 }
 
-/// The line names `what` and goes on to say what to do.
-fn is_refused(bench: &Bench, machine: &Machine, what: &str) -> Result<()> {
-    let mut emulator = bench.start(machine, plans::TWO_HELLOS)?;
+/// The plan wants an IOMMU; the line names `what` and goes on to say what to do.
+fn is_refused(machine: &Machine, bench: &Bench, what: &str) -> Result<()> {
+    let plan = plans::source(machine, &plans::two_hellos());
+    let plan = plan.replace("iommu = \"none\"", "iommu = \"required\"");
+    let mut emulator = bench.start(machine, &plan)?;
     let text = emulator.wait_for("refusal of the machine", LIMIT, |message| match message {
         Message::Text(text) => text.strip_prefix(REFUSAL).map(str::to_owned),
         _ => None,

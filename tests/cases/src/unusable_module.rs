@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use harness::message::REFUSAL;
-use harness::{Bench, Event, Machine, Message};
+use harness::{Bench, Event, Message};
 
-use crate::bundles;
 use crate::plans;
 
 /// The kernel finds it out before it starts a single guest.
@@ -42,32 +41,36 @@ pub fn damaged_plan(bench: &Bench) -> Result<()> {
 
 /// The bundle was not loaded to its end.
 pub fn cut_off(bench: &Bench) -> Result<()> {
-    let mut bytes = bundles::compile(bench, plans::TWO_HELLOS)?;
+    let mut bytes = compile(bench)?;
     bytes.truncate(CUT_OFF_BYTES);
-    is_refused(bench, Some(bundles::write(bench, &bytes)?), "cut off")
+    is_refused(bench, Some(bench.write_module(&bytes)?), "cut off")
 }
 
 /// The plan keeps another core for Bulkhead than the one that the machine boots on.
 pub fn other_housekeeping_core(bench: &Bench) -> Result<()> {
-    let plan = plans::TWO_HELLOS
+    let plan = plans::source(&bench.machine(), &plans::two_hellos())
         .replace("housekeeping = 0", "housekeeping = 1")
         .replace("cores = [1]", "cores = [0]");
-    let bytes = bundles::compile(bench, &plan)?;
-    let module = bundles::write(bench, &bytes)?;
+    let bytes = bench.compile(&plan)?;
+    let module = bench.write_module(&bytes)?;
     is_refused(bench, Some(module), "machine.housekeeping = 0")
+}
+
+fn compile(bench: &Bench) -> Result<Vec<u8>> {
+    bench.compile(&plans::source(&bench.machine(), &plans::two_hellos()))
 }
 
 /// A bundle with one wrong bit in the byte at `offset`.
 fn damaged(bench: &Bench, offset: usize) -> Result<Option<PathBuf>> {
-    let mut bytes = bundles::compile(bench, plans::TWO_HELLOS)?;
+    let mut bytes = compile(bench)?;
     let byte = bytes.get_mut(offset).context("the bundle is too short")?;
     *byte ^= 1;
-    bundles::write(bench, &bytes).map(Some)
+    bench.write_module(&bytes).map(Some)
 }
 
 /// The refusal is the first thing that happens, and it names `what`.
 fn is_refused(bench: &Bench, module: Option<PathBuf>, what: &str) -> Result<()> {
-    let mut emulator = bench.boot(&Machine::without_devices(), module)?;
+    let mut emulator = bench.boot(&bench.machine(), module)?;
     let outcome = emulator.wait_for("refusal of the module", LIMIT, |message| match message {
         Message::Text(text) => text.strip_prefix(REFUSAL).map(|text| Ok(text.to_owned())),
         Message::Event(Event::Partition { name, .. }) => Some(Err(name.clone())),

@@ -40,7 +40,7 @@ command_line = "seconds=3"
 
 /// The guest's own transfers work; those into its neighbour are faults of this function.
 pub fn is_driven_and_confined(bench: &Bench) -> Result<()> {
-    let machine = bench.machine()?;
+    let machine = bench.machine_with_nvme()?;
     let mut emulator = bench.start(&machine, PLAN)?;
     let mut passed = Vec::new();
     let mut faults = 0_u32;

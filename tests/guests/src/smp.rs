@@ -40,7 +40,7 @@ trampoline_start:
     rdmsr
     orl $0x100, %eax
     wrmsr
-    movl $0x80010001, %eax
+    movl $0x80010021, %eax
     movl %eax, %cr0
     ljmpl $8, $application_start
     .align 8

@@ -1,8 +1,11 @@
-//! One running QEMU, with its serial line and its monitor.
+//! One running emulator, with its serial line and, where it has one, its monitor.
 //!
-//! Key types: [`Emulator`] and [`Software`]. The process ends when the value is dropped.
-//! Every wait has its own bound, and the whole run has one on top.
+//! Key types: [`Emulator`], [`Software`] and [`Stalled`]. The process ends when the value is
+//! dropped. Every wait has its own bound, and the whole run has one on top; both are stretched
+//! by what the platform needs.
 
+use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,14 +17,22 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::machine::Machine;
 use crate::message::{Event, Message};
 use crate::monitor::Monitor;
+use crate::platform::{Need, Platform};
+use crate::pulse::Pulse;
 use crate::serial::{Heard, Serial};
+use crate::{bochs, qemu};
 
-/// The emulator's program.
-pub const PROGRAM: &str = "qemu-system-x86_64";
 /// How long one run may take at most, unless its machine's user says otherwise.
 const RUN_LIMIT: Duration = Duration::from_secs(600);
-/// In QEMU's warnings about features of the CPU model that nobody here asked for.
-const NOISE: &str = "TCG doesn't support requested feature";
+/// What the emulator says, in the run's folder.
+const LOG: &str = "emulator.log";
+/// What is no news in it: QEMU's warnings about features of the CPU model that nobody here
+/// asked for, and Bochs' words about a disk whose cylinders it counts itself.
+const NOISE: [&str; 3] = [
+    "TCG doesn't support requested feature",
+    "autodetection enabled",
+    "i[      ]",
+];
 /// How many lines an error repeats.
 const LAST_LINES: usize = 12;
 
@@ -33,17 +44,30 @@ static SOCKETS: AtomicU32 = AtomicU32::new(0);
 pub struct Software {
     /// An ELF with a PVH note, or a Linux kernel.
     pub kernel: PathBuf,
-    /// The boot module or initial RAM disk.
+    /// The boot module.
     pub module: Option<PathBuf>,
-    /// The command line.
-    pub command_line: String,
 }
 
-/// One running QEMU.
+/// The emulator itself has stood still: nothing is said by that of what runs in it, and
+/// another try is fair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stalled;
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the emulator itself stood still")
+    }
+}
+
+impl std::error::Error for Stalled {}
+
+/// One running emulator.
 #[derive(Debug)]
 pub struct Emulator {
     child: Child,
+    platform: Platform,
     serial: Serial,
+    pulse: Pulse,
     monitor: Option<Monitor>,
     socket: PathBuf,
     folder: PathBuf,
@@ -56,29 +80,41 @@ impl Emulator {
     pub fn start(machine: &Machine, software: &Software, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         let socket = socket_path();
-        let errors = File::create(folder.join("qemu.log"))?;
-        let mut child = command(machine, software, &socket)
+        let errors = File::create(folder.join(LOG))?;
+        let mut command = match &machine.platform {
+            Platform::Tcg | Platform::Kvm => qemu::command(machine, software, folder, &socket),
+            Platform::Bochs(program) => bochs::command(program, machine, software, folder),
+        }?;
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
-            .with_context(|| format!("starting {PROGRAM}"))?;
-        let output = child.stdout.take().context("QEMU has no output")?;
+            .with_context(|| format!("starting {command:?}"))?;
+        let output = child.stdout.take().context("the emulator has no output")?;
         let serial = Serial::listen(output, &folder.join("serial.log"))?;
-        Ok(Self {
+        let mut emulator = Self {
+            pulse: Pulse::of(child.id()),
             child,
+            platform: machine.platform.clone(),
             serial,
             monitor: None,
             socket,
             folder: folder.to_owned(),
             history: Vec::new(),
-            end: Instant::now().checked_add(RUN_LIMIT),
-        })
+            end: None,
+        };
+        emulator.limit(RUN_LIMIT);
+        Ok(emulator)
     }
 
     /// Bounds the whole run, counted from now.
     pub fn limit(&mut self, limit: Duration) {
-        self.end = Instant::now().checked_add(limit);
+        self.end = Instant::now().checked_add(self.stretch(limit));
+    }
+
+    fn stretch(&self, limit: Duration) -> Duration {
+        limit.saturating_mul(self.platform.patience())
     }
 
     /// The next line, or silence within `limit`, or the end.
@@ -89,6 +125,7 @@ impl Emulator {
         let heard = self.serial.next(limit.min(left));
         if let Heard::Line(line) = &heard {
             self.history.push(line.clone());
+            self.pulse.restart();
         }
         heard
     }
@@ -98,6 +135,12 @@ impl Emulator {
         self.end.is_none_or(|end| Instant::now() >= end)
     }
 
+    /// Whether the emulator itself stands still, and not only what runs in it. Bochs computes
+    /// even while all its processors halt; of QEMU that cannot be told.
+    pub fn is_stalled(&self) -> bool {
+        matches!(self.platform, Platform::Bochs(_)) && self.pulse.is_still()
+    }
+
     /// Waits for a message for which `wanted` gives a value. Messages before it are dropped.
     pub fn wait_for<T>(
         &mut self,
@@ -105,6 +148,7 @@ impl Emulator {
         limit: Duration,
         mut wanted: impl FnMut(&Message) -> Option<T>,
     ) -> Result<T> {
+        let limit = self.stretch(limit);
         let end = Instant::now().checked_add(limit);
         loop {
             let left = end.map_or(Duration::ZERO, |end| {
@@ -122,11 +166,15 @@ impl Emulator {
                 }
                 Heard::Silence => {
                     self.keep_registers();
-                    bail!("no {what} within {limit:?}{}", self.last_lines());
+                    let silence = format!("no {what} within {limit:?}{}", self.last_lines());
+                    if self.is_stalled() {
+                        return Err(anyhow!(Stalled).context(silence));
+                    }
+                    bail!(silence);
                 }
                 Heard::End => {
                     let error = self.ending();
-                    return Err(error.context(format!("QEMU ended before {what}")));
+                    return Err(error.context(format!("the emulator ended before {what}")));
                 }
             }
         }
@@ -164,14 +212,21 @@ impl Emulator {
 
     /// The machine monitor.
     pub fn monitor(&mut self) -> Result<&mut Monitor> {
+        if let Some(lack) = self.platform.lack(Need::Monitor) {
+            bail!(lack);
+        }
         if self.monitor.is_none() {
             self.monitor = Some(Monitor::connect(&self.socket)?);
         }
         self.monitor.as_mut().context("QEMU has no monitor")
     }
 
-    /// Keeps all processors' registers among the logs: where a machine that says nothing is.
+    /// Keeps all processors' registers among the logs, where a monitor tells them: where a
+    /// machine that says nothing is.
     pub fn keep_registers(&mut self) {
+        if !self.platform.has(Need::Monitor) {
+            return;
+        }
         let file = self.folder.join("registers.log");
         let registers = self.monitor().and_then(|m| m.human("info registers -a"));
         // This is for a failure's reader; that it failed in turn is no news.
@@ -179,7 +234,7 @@ impl Emulator {
         let _ = fs::write(file, text);
     }
 
-    /// Ends QEMU.
+    /// Ends the emulator.
     pub fn stop(&mut self) {
         // It may have ended by itself; either way nothing of it is left after the wait.
         let _ = self.child.kill();
@@ -187,15 +242,20 @@ impl Emulator {
         let _ = fs::remove_file(&self.socket);
     }
 
-    /// How QEMU ended, with what it said of it, once its serial line is closed.
+    /// How the emulator ended, with what it said of it, once its serial line is closed.
     pub fn ending(&mut self) -> anyhow::Error {
         let status = match self.child.wait() {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        let said = fs::read_to_string(self.folder.join("qemu.log")).unwrap_or_default();
-        let said: Vec<_> = said.lines().filter(|line| !line.contains(NOISE)).collect();
-        anyhow!("QEMU: {status}; {}{}", said.join("\n"), self.last_lines())
+        let said = fs::read_to_string(self.folder.join(LOG)).unwrap_or_default();
+        let is_news = |line: &&str| !NOISE.iter().any(|noise| line.contains(noise));
+        let said: Vec<_> = said.lines().filter(is_news).collect();
+        anyhow!(
+            "the emulator: {status}; {}{}",
+            said.join("\n"),
+            self.last_lines()
+        )
     }
 
     fn last_lines(&self) -> String {
@@ -215,26 +275,17 @@ impl Drop for Emulator {
     }
 }
 
+/// A command for an emulator, which ends with the thread that starts it, even if that is
+/// killed: an emulator that nobody hears would compute for ever.
+pub fn leashed(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
 /// A short path: a Unix socket's has at most 107 bytes.
 fn socket_path() -> PathBuf {
     let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
     let name = format!("bulkhead-{}-{number}.sock", std::process::id());
     std::env::temp_dir().join(name)
-}
-
-fn command(machine: &Machine, software: &Software, socket: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.args(machine.arguments());
-    command.args(["-chardev", "stdio,id=console,signal=off"]);
-    command.args(["-serial", "chardev:console", "-monitor", "none"]);
-    command.arg("-qmp");
-    command.arg(format!("unix:{},server=on,wait=off", socket.display()));
-    command.arg("-kernel").arg(&software.kernel);
-    if let Some(module) = &software.module {
-        command.arg("-initrd").arg(module);
-    }
-    if !software.command_line.is_empty() {
-        command.arg("-append").arg(&software.command_line);
-    }
-    command
 }

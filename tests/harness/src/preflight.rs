@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::emulator::PROGRAM;
+use crate::qemu::PROGRAM;
 
 /// The oldest version that will do: 7.2 lacks x2APIC under TCG and igb.
 pub const OLDEST: Version = Version { major: 9, minor: 0 };

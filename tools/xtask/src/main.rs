@@ -98,7 +98,10 @@ fn main() -> ExitCode {
 fn execute(task: &Task) -> Result<bool> {
     let paths = Paths::find()?;
     match task {
-        Task::Setup => setup::run(&paths).map(|_| true),
+        Task::Setup => {
+            setup::run(&paths)?;
+            setup::bochs(&paths).map(|_| true)
+        }
         Task::Build => build(&paths).map(|()| true),
         Task::Run { check, plan, limit } => {
             let prepared = run::prepare(&paths, plan.as_deref())?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use harness::serial::Heard;
-use harness::{Check, Emulator, Event, Machine, Message, Software, bundle, images};
+use harness::{Check, Emulator, Event, Machine, Message, Platform, Software, bundle, images};
 
 use crate::bare;
 use crate::guest;
@@ -63,9 +63,8 @@ pub fn prepare(paths: &Paths, plan: Option<&Path>) -> Result<Prepared> {
         software: Software {
             kernel: paths.kernel(),
             module: Some(module),
-            command_line: String::new(),
         },
-        machine: Machine::example(&disks),
+        machine: Machine::without_functions(Platform::Tcg).with_nvme(&disks),
         partitions: compiled.partitions,
         is_example,
     })

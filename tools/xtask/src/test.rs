@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result};
 use harness::runner::Tally;
-use harness::{Bench, Runner};
+use harness::{Bench, Platform, Runner};
 
 use crate::bare;
 use crate::command;
@@ -47,13 +47,17 @@ fn test_emulated(paths: &Paths, toolchain: &Toolchain, filter: Option<&str>) -> 
     bare::build_kernel(paths, toolchain)?;
     bare::build_test_guests(paths, toolchain)?;
     guest::build(paths)?;
+    let bochs = setup::bochs(paths)?;
+    harness::bochs::check(&bochs)?;
     let runner = Runner {
         bench: Bench {
+            platform: Platform::Tcg,
             kernel: paths.kernel(),
             guests: paths.bare_output(),
             linux: paths.example(),
             folder: paths.logs(),
         },
+        platforms: vec![Platform::Tcg, Platform::Bochs(bochs)],
         filter: filter.map(str::to_owned),
         jobs: JOBS,
     };

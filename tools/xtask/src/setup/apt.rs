@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Need, backports, find_program};
+use super::{Need, find_program, sources};
 use crate::command;
 use crate::progress;
 
@@ -54,15 +54,14 @@ fn backports_suite(need: &Need, administrator: &Administrator) -> Result<Option<
     if is_new_enough(&candidate)? {
         return Ok(None);
     }
-    let codename = backports::codename(&read("/etc/os-release")?)
-        .context("/etc/os-release names no VERSION_CODENAME")?;
+    let codename = sources::own_codename()?;
     let suite = format!("{codename}-backports");
     progress::step(
         "Adding",
         &format!("{suite}: {package} {candidate} is older than {OLDEST_QEMU}"),
     );
     if !has_suite(&suite)? {
-        let source = backports::source(Path::new("/etc/apt"), &codename)?;
+        let source = sources::backports(Path::new(sources::APT), &codename)?;
         administrator.write(&source.path, &source.text)?;
         administrator.run(&["apt-get", "-qq", "update"])?;
     }
@@ -97,10 +96,6 @@ fn list(needs: &[Need]) -> Vec<&'static str> {
         .flat_map(|need| need.packages)
         .copied()
         .collect()
-}
-
-fn read(path: &str) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("reading {path}"))
 }
 
 /// The way to do what only root may.

@@ -4,13 +4,14 @@
 //! manager, so that a second run costs nothing.
 
 mod apt;
-mod backports;
+mod bochs;
+mod sources;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use harness::preflight;
+use harness::{boot_disk, preflight};
 
 use crate::paths::Paths;
 use crate::progress;
@@ -70,8 +71,6 @@ const BOOT_LOADER: Need = Need {
     packages: &["grub-pc-bin", "grub-common"],
     may_need_backports: false,
 };
-/// Where Debian puts GRUB's modules for a PC's firmware.
-const GRUB_MODULES: &str = "/usr/lib/grub/i386-pc";
 
 /// Brings the package lists up to date.
 pub fn update_package_lists() -> Result<()> {
@@ -80,21 +79,7 @@ pub fn update_package_lists() -> Result<()> {
 
 /// Installs what is missing and returns the toolchain for the bare machine.
 pub fn run(paths: &Paths) -> Result<Toolchain> {
-    let missing = find_missing(paths);
-    if !missing.is_empty() {
-        for need in &missing {
-            progress::step("Missing", need.why);
-        }
-        apt::install(&missing)?;
-        let still = find_missing(paths);
-        if let Some(need) = still.first() {
-            bail!(
-                "still missing after the installation: {}; if another version stands before it in \
-                 PATH, take that one away",
-                need.why
-            );
-        }
-    }
+    provide(|| find_missing(paths))?;
     let version = preflight::check()?;
     let Some(toolchain) = Toolchain::find(paths) else {
         bail!("no toolchain with its library's source was found");
@@ -104,6 +89,33 @@ pub fn run(paths: &Paths) -> Result<Toolchain> {
         &format!("QEMU {version}; {}", toolchain.describe(paths)),
     );
     Ok(toolchain)
+}
+
+/// Installs and builds what Bochs needs and returns its program. Apart from [`run`], so that
+/// what runs in QEMU alone does not wait for it.
+pub fn bochs(paths: &Paths) -> Result<PathBuf> {
+    provide(bochs::missing)?;
+    bochs::find(paths)
+}
+
+/// Installs what `find_missing` finds; fails if it finds something afterwards, too.
+fn provide(find_missing: impl Fn() -> Vec<Need>) -> Result<()> {
+    let missing = find_missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for need in &missing {
+        progress::step("Missing", need.why);
+    }
+    apt::install(&missing)?;
+    if let Some(need) = find_missing().first() {
+        bail!(
+            "still missing after the installation: {}; if another version stands before it in \
+             PATH, take that one away",
+            need.why
+        );
+    }
+    Ok(())
 }
 
 fn find_missing(paths: &Paths) -> Vec<Need> {
@@ -131,7 +143,7 @@ fn find_missing(paths: &Paths) -> Vec<Need> {
 }
 
 fn has_boot_loader() -> bool {
-    find_program("grub-mkimage").is_some() && Path::new(GRUB_MODULES).exists()
+    find_program("grub-mkimage").is_some() && Path::new(boot_disk::MODULES_FOLDER).exists()
 }
 
 fn has_host_compiler() -> bool {

@@ -1,12 +1,18 @@
-//! The backports suite as a source of packages: a copy of the machine's own entry with
-//! another suite, so that mirror and keys stay those that the machine's owner chose.
+//! The machine's own sources of packages, under `/etc/apt`: its mirrors, and a copy of its
+//! entry with the backports in the suite's place, so that mirror and keys stay those that the
+//! machine's owner chose.
 //!
 //! Formats: sources.list(5) of apt 2.6, "One-Line-Style Format" and "deb822-Style Format".
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+/// Where apt's configuration is.
+pub const APT: &str = "/etc/apt";
+/// The folder in it that packages and owners put further files into.
+const LIST_FOLDER: &str = "sources.list.d";
 
 /// A file to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +23,14 @@ pub struct Source {
     pub text: String,
 }
 
-/// The release's code name in `os-release`.
-pub fn codename(os_release: &str) -> Option<String> {
+/// This machine's release, by its code name.
+pub fn own_codename() -> Result<String> {
+    let path = "/etc/os-release";
+    let text = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
+    codename(&text).with_context(|| format!("{path} names no VERSION_CODENAME"))
+}
+
+fn codename(os_release: &str) -> Option<String> {
     let line = os_release
         .lines()
         .find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
@@ -27,33 +39,56 @@ pub fn codename(os_release: &str) -> Option<String> {
 }
 
 /// The file that adds the backports of `codename`, made from the sources under `apt`.
-pub fn source(apt: &Path, codename: &str) -> Result<Source> {
-    let folder = apt.join("sources.list.d");
-    for path in list_sources(apt, &folder) {
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let is_deb822 = path.extension().is_some_and(|e| e == "sources");
-        let (copy, name) = if is_deb822 {
+pub fn backports(apt: &Path, codename: &str) -> Result<Source> {
+    for path in list_sources(apt) {
+        let text = read(&path)?;
+        let (copy, name) = if is_deb822(&path) {
             (copy_stanza(&text, codename), "bulkhead-backports.sources")
         } else {
             (copy_line(&text, codename), "bulkhead-backports.list")
         };
         if let Some(text) = copy {
             return Ok(Source {
-                path: folder.join(name),
+                path: apt.join(LIST_FOLDER).join(name),
                 text,
             });
         }
     }
-    Err(anyhow::anyhow!(
+    bail!(
         "no entry for the suite {codename} under {}: add {codename}-backports by hand",
         apt.display()
-    ))
+    )
 }
 
-fn list_sources(apt: &Path, folder: &Path) -> Vec<PathBuf> {
+/// The addresses of the archives that have the suite `codename`, without a slash at the end.
+pub fn mirrors(apt: &Path, codename: &str) -> Result<Vec<String>> {
+    let mut mirrors = Vec::new();
+    for path in list_sources(apt) {
+        let text = read(&path)?;
+        let found = if is_deb822(&path) {
+            find_stanza(&text, codename).and_then(|stanza| value(&stanza, "URIs"))
+        } else {
+            find_line(&text, codename)
+        };
+        let words = found.unwrap_or_default().split_whitespace();
+        let addresses = words.filter(|word| word.contains("://") && !word.starts_with('['));
+        mirrors.extend(addresses.map(|address| address.trim_end_matches('/').to_owned()));
+    }
+    Ok(mirrors)
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
+fn is_deb822(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "sources")
+}
+
+fn list_sources(apt: &Path) -> Vec<PathBuf> {
     let mut paths = vec![apt.join("sources.list")];
-    let entries = fs::read_dir(folder).into_iter().flatten();
+    let entries = fs::read_dir(apt.join(LIST_FOLDER)).into_iter().flatten();
     let mut more: Vec<_> = entries.filter_map(Result::ok).map(|e| e.path()).collect();
     more.sort();
     paths.extend(more);
@@ -68,11 +103,8 @@ fn list_sources(apt: &Path, folder: &Path) -> Vec<PathBuf> {
 
 /// The stanza that has the suite itself, with the backports in its place.
 fn copy_stanza(text: &str, codename: &str) -> Option<String> {
-    let stanza = stanzas(text)
-        .into_iter()
-        .find(|stanza| is_active(stanza) && has_suite(stanza, codename))?;
     let mut copy = String::new();
-    for line in stanza {
+    for line in find_stanza(text, codename)? {
         if field(line).is_some_and(|(name, _)| name.eq_ignore_ascii_case("Suites")) {
             copy.push_str(&format!("Suites: {codename}-backports"));
         } else {
@@ -81,6 +113,13 @@ fn copy_stanza(text: &str, codename: &str) -> Option<String> {
         copy.push('\n');
     }
     Some(copy)
+}
+
+/// The stanza that has the suite itself.
+fn find_stanza<'a>(text: &'a str, codename: &str) -> Option<Vec<&'a str>> {
+    stanzas(text)
+        .into_iter()
+        .find(|stanza| is_active(stanza) && has_suite(stanza, codename))
 }
 
 /// The groups of lines between empty lines, without comments.
@@ -118,20 +157,18 @@ fn is_active(stanza: &[&str]) -> bool {
 
 /// The `deb` line that has the suite itself, with the backports in its place.
 fn copy_line(text: &str, codename: &str) -> Option<String> {
-    for line in text.lines() {
-        let line = line.trim();
-        let mut words: Vec<&str> = line.split_whitespace().collect();
-        if words.first() != Some(&"deb") {
-            continue;
-        }
-        let Some(suite) = words.iter_mut().find(|word| **word == codename) else {
-            continue;
-        };
-        let backports = format!("{codename}-backports");
-        *suite = &backports;
-        return Some(format!("{}\n", words.join(" ")));
-    }
-    None
+    let backports = format!("{codename}-backports");
+    let words = find_line(text, codename)?.split_whitespace();
+    let words = words.map(|word| if word == codename { &backports } else { word });
+    Some(format!("{}\n", words.collect::<Vec<_>>().join(" ")))
+}
+
+/// The `deb` line that has the suite itself.
+fn find_line<'a>(text: &'a str, codename: &str) -> Option<&'a str> {
+    text.lines().find(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some("deb") && words.any(|word| word == codename)
+    })
 }
 
 #[cfg(test)]
@@ -168,6 +205,24 @@ mod tests {
             copy_line(text, "bookworm").unwrap(),
             "deb [signed-by=/key] http://mirror.example/debian bookworm-backports main contrib\n"
         );
+    }
+
+    #[test]
+    fn mirrors_are_found_in_both_formats() {
+        let apt = tempfile::tempdir().unwrap();
+        let folder = apt.path().join(LIST_FOLDER);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("a.sources"), STANZAS).unwrap();
+        let lines = "deb [arch=amd64 signed-by=/key] https://other.example/debian/ bookworm main\n";
+        fs::write(folder.join("b.list"), lines).unwrap();
+        assert_eq!(
+            mirrors(apt.path(), "bookworm").unwrap(),
+            [
+                "http://mirror.example/debian",
+                "https://other.example/debian"
+            ]
+        );
+        assert!(mirrors(apt.path(), "trixie").unwrap().is_empty());
     }
 
     #[test]
