@@ -20,7 +20,7 @@ mod vcpu;
 
 use boot::BootInfo;
 use vcpu::Backend;
-use vcpu::svm::Svm;
+use vcpu::svm::{self, Svm};
 use vcpu::vmx::{self, Vmx};
 
 use crate::machine::Foundation;
@@ -42,8 +42,13 @@ fn kernel_main(boot: Result<BootInfo, &'static str>) -> ! {
     // The one place where a back end is chosen.
     if vmx::is_present() {
         start::<Vmx>(foundation)
-    } else {
+    } else if svm::is_present() {
         start::<Svm>(foundation)
+    } else {
+        cannot_run(
+            "the CPU has neither VMX nor SVM; enable virtualisation in the firmware, or under \
+             QEMU use -cpu EPYC-Rome,+x2apic",
+        )
     }
 }
 

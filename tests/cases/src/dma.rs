@@ -74,13 +74,14 @@ pub fn reaches_own_memory_only(bench: &Bench) -> Result<()> {
     );
     let list = targets.map(|target| format!("{target:#x}")).join(",");
     let mut emulator = plans::start_with_nvme(bench, &guests(&list))?;
-    let transcript = Transcript::to_the_end(&mut emulator)?;
+    let transcript = Transcript::until_stop(&mut emulator, "alpha")?;
     let after = Protected::look(bench, &mut emulator)?;
     ensure_unchanged(&before, &after)?;
     let bundle = std::fs::read(bench.folder.join("bundle.img"))?;
     let bytes = u64::try_from(bundle.len())?;
     let found = outside::memory(bench, &mut emulator, after.module, bytes)?;
     ensure!(found == bundle, "the boot module has changed");
+    let transcript = transcript.and_to_the_end(&mut emulator)?;
     for target in targets {
         ensure_fault(&transcript, target, READ_FAULT)?;
         ensure_fault(&transcript, target, WRITE_FAULT)?;
@@ -96,7 +97,7 @@ fn scout(bench: &Bench) -> Result<Protected> {
     };
     std::fs::create_dir_all(&bench.folder)?;
     let mut emulator = plans::start_with_nvme(&bench, &guests("0x40000000"))?;
-    let transcript = Transcript::to_the_end(&mut emulator)?;
+    let transcript = Transcript::until_stop(&mut emulator, "alpha")?;
     transcript.ensure_passed("alpha", "nvme-dma")?;
     Protected::look(&bench, &mut emulator)
 }

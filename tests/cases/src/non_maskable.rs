@@ -12,7 +12,7 @@ use crate::transcript::Transcript;
 pub fn interrupts_arrive_once(bench: &Bench) -> Result<()> {
     let alpha = Guest::attacker("nmi").with_cores(&[1, 2]);
     let beta = Guest::beta("bystander").with_cores(&[3]);
-    let mut emulator = plans::start(bench, &[alpha, beta.with_argument("seconds=6")])?;
+    let mut emulator = plans::start(bench, &[alpha, beta.with_argument("seconds=20")])?;
     let transcript = Transcript::to_the_end(&mut emulator)?;
     transcript.ensure_undisturbed("nmi")?;
     transcript.ensure_stop("alpha", "poweroff")?;

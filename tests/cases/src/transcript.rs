@@ -36,7 +36,13 @@ pub struct Transcript {
 impl Transcript {
     /// Listens until every partition has stopped.
     pub fn to_the_end(emulator: &mut Emulator) -> Result<Self> {
-        Self::until(emulator, "the end of all partitions", |event| {
+        Self::default().and_to_the_end(emulator)
+    }
+
+    /// Listens on until every partition has stopped: a partition that stops is scrubbed, so a
+    /// look at its memory from outside has to come before.
+    pub fn and_to_the_end(self, emulator: &mut Emulator) -> Result<Self> {
+        self.until(emulator, "the end of all partitions", |event| {
             *event == Event::Halted
         })
     }
@@ -44,7 +50,7 @@ impl Transcript {
     /// Listens until the partition `name` has stopped.
     pub fn until_stop(emulator: &mut Emulator, name: &str) -> Result<Self> {
         let what = format!("the end of {name}");
-        Self::until(
+        Self::default().until(
             emulator,
             &what,
             |event| matches!(event, Event::Stopped { name: stopped, .. } if stopped == name),
@@ -52,16 +58,16 @@ impl Transcript {
     }
 
     fn until(
+        mut self,
         emulator: &mut Emulator,
         what: &str,
         is_last: impl Fn(&Event) -> bool,
     ) -> Result<Self> {
-        let mut transcript = Self::default();
         emulator.wait_for(what, LIMIT, |message| {
-            transcript.take(message);
+            self.take(message);
             matches!(message, Message::Event(event) if is_last(event)).then_some(())
         })?;
-        Ok(transcript)
+        Ok(self)
     }
 
     fn take(&mut self, message: &Message) {

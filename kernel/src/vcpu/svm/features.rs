@@ -14,15 +14,17 @@ const SVM_FEATURES: u32 = 0x8000_000a;
 /// CPUID Fn8000_0001 ECX.
 const SVM: u32 = 1 << 2;
 
+/// Whether the CPU has SVM at all.
+pub fn is_present() -> bool {
+    let has_leaf = __cpuid(0x8000_0000).eax >= SVM_FEATURES;
+    has_leaf && __cpuid(EXTENDED_FEATURES).ecx & SVM != 0
+}
+
 /// Whether this core has SVM with all that is required.
 pub fn check() -> Result<(), Missing> {
     let missing = |what, remedy| Err(Missing { what, remedy });
-    let largest = __cpuid(0x8000_0000).eax;
-    if largest < SVM_FEATURES || __cpuid(EXTENDED_FEATURES).ecx & SVM == 0 {
-        return missing(
-            "SVM",
-            "enable it in the firmware, or under QEMU use -cpu EPYC-Rome",
-        );
+    if !is_present() {
+        return missing("SVM", "enable it in the firmware, or use a CPU that has it");
     }
     // SAFETY: VM_CR exists where CPUID says SVM; reading has no effect.
     let vm_cr = unsafe { Msr::new(svm::MSR_VM_CR).read() };

@@ -17,6 +17,8 @@ use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start, open
 use crate::cpu::core::{Kick, OutOfFrames};
 use crate::host::{frames, paging};
 
+pub use features::is_present;
+
 /// What all virtual CPUs of a partition share.
 pub struct Shared {
     msr_permissions: &'static MsrPermissionMap,
