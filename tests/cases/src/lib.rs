@@ -21,6 +21,7 @@ mod foreign_interrupt;
 mod hello;
 mod linux_restarts;
 mod linux_stops;
+mod lost_function;
 mod non_maskable;
 mod outside;
 mod plan_misfit;
@@ -79,6 +80,12 @@ pub const ALL: &[Case] = &[
     Case::new("restarts_by_reset", restarts::by_reset).using(MONITOR),
     Case::new("restarts_by_triple_fault", restarts::by_triple_fault).using(MONITOR),
     Case::new("restarts_limited", restarts::as_often_as_the_plan_allows),
+    Case::new(
+        "function_with_requests",
+        lost_function::has_requests_under_way,
+    )
+    .needing(&[Need::Nvme, Need::Monitor]),
+    Case::new("function_lost", lost_function::keeps_its_partition_failed).needing(NVME),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),

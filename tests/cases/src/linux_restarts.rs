@@ -119,7 +119,7 @@ impl Seen {
 
 /// Both restart beside `alpha`.
 pub fn beside_a_busy_neighbour(bench: &Bench) -> Result<()> {
-    let mut emulator = bench.start(&bench.machine()?, PLAN)?;
+    let mut emulator = bench.start(&bench.machine_with_nvme()?, PLAN)?;
     let seen = listen(&mut emulator)?;
     ensure!(seen.wrong.is_none(), "{:?}", seen.wrong);
     ensure!(seen.restarts >= 2, "{seen:?}");
