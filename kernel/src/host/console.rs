@@ -1,11 +1,14 @@
-//! The machine's serial console: Bulkhead's own lines, and the guests' that the
-//! housekeeping core prints for them.
+//! The machine's serial console: Bulkhead's own messages, and the guests' that the
+//! housekeeping core shows for them.
 //!
 //! Only boot, the housekeeping core and a crash write here, so that no exit path ever waits
-//! for a serial line.
+//! for a serial line. Boot prints at once. From [`queue`] on a message is only kept, and the
+//! housekeeping core sends what the line takes, so that it never waits for it either.
 
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use history::Bytes;
 use spin::Mutex;
 use uart_16550::backend::PioBackend;
 use uart_16550::{Config, Uart16550};
@@ -13,8 +16,14 @@ use uart_16550::{Config, Uart16550};
 /// How often a full transmitter is asked before a byte is dropped: at 115,200 baud a byte
 /// leaves in about 87 µs, far below this many port reads.
 const SEND_ATTEMPTS: u32 = 1_000_000;
+/// What is kept of Bulkhead's own messages.
+pub const LOG_BYTES: usize = 8 * 1024;
 
 static CONSOLE: Mutex<Option<Serial>> = Mutex::new(None);
+static LOG: Bytes<LOG_BYTES> = Bytes::new();
+/// Whoever holds it writes to the log.
+static WRITER: Mutex<()> = Mutex::new(());
+static IS_QUEUED: AtomicBool = AtomicBool::new(false);
 
 /// A 16550, written with a bound on every wait.
 pub struct Serial(Uart16550<PioBackend>);
@@ -41,6 +50,16 @@ impl Write for Serial {
     }
 }
 
+/// Keeps a message.
+struct Keeper;
+
+impl Write for Keeper {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.bytes().for_each(|byte| LOG.push(byte));
+        Ok(())
+    }
+}
+
 /// Opens the 16550 at I/O port `port`; without one the console stays silent.
 ///
 /// # Safety
@@ -55,12 +74,37 @@ pub unsafe fn open(port: u16) {
     }
 }
 
-/// Writes one formatted piece of text; used by [`log!`](crate::log).
+/// From now on messages wait for the housekeeping core to send them. What was printed so far
+/// is not sent again: the answer is where the rest begins.
+pub fn queue() -> u64 {
+    IS_QUEUED.store(true, Ordering::Release);
+    LOG.end()
+}
+
+/// Bulkhead's own messages.
+pub fn log() -> &'static Bytes<LOG_BYTES> {
+    &LOG
+}
+
+/// Sends as many of `bytes` as the line takes now; how many. Without a line it takes all.
+pub fn send(bytes: &[u8]) -> usize {
+    match CONSOLE.lock().as_mut() {
+        Some(serial) => serial.0.send_bytes(bytes),
+        None => bytes.len(),
+    }
+}
+
+/// Writes one formatted piece of a message; used by [`log!`](crate::log).
 pub fn print(text: fmt::Arguments<'_>) {
-    if let Some(serial) = CONSOLE.lock().as_mut() {
-        // The writer never fails: what cannot be sent is dropped.
+    let writer = WRITER.lock();
+    // Neither writer fails: what cannot be sent is dropped.
+    let _ = Keeper.write_fmt(text);
+    if !IS_QUEUED.load(Ordering::Acquire)
+        && let Some(serial) = CONSOLE.lock().as_mut()
+    {
         let _ = serial.write_fmt(text);
     }
+    drop(writer);
 }
 
 /// Writes although another core may hold the console: for the record of a crash only.

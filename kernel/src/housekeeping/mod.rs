@@ -1,96 +1,158 @@
-//! The housekeeping core's loop: it prints the partitions' consoles, starts them and takes
+//! The housekeeping core's loop: it shows the partitions' consoles, starts them and takes
 //! them apart, and reports what happened. No guest ever runs here, and nothing here waits for
-//! one partition while another has something to be done.
+//! one partition, or for a serial line, while another has something to be done.
 
-mod line;
 mod report;
+mod screen;
 
 extern crate alloc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use lifecycle::State;
+
 use crate::cpu::{interrupts, local_apic, time};
+use crate::host::console;
 use crate::iommu::Iommu;
-use crate::partition::custody::{Custody, Happening};
-use line::Line;
+use crate::partition::custody::Custody;
 pub use report::{refuse, report};
+use screen::{Feed, Screen};
 
 /// How often the loop looks at things that nobody wakes it for.
 const TICK_MILLISECONDS: u64 = 20;
+/// How often while a serial line is fed, whose transmitter holds little more than a byte for
+/// each tenth of a millisecond.
+const FEED_MILLISECONDS: u64 = 1;
+/// How long a report waits for what the guest has printed before it: far longer than the
+/// machine's console takes for it, if it takes anything.
+const LAST_WORDS_MILLISECONDS: u64 = 5_000;
 
 /// What the housekeeping core works on.
 pub struct House {
-    wards: Vec<Ward>,
+    custodies: Vec<Custody>,
+    feeds: Vec<Feed>,
+    reports: Vec<Report>,
+    screen: Screen,
     iommu: &'static Iommu,
     /// Faults of functions that no partition owns.
     foreign_faults: AtomicU64,
+    tick_milliseconds: u64,
 }
 
-/// A partition and its console's line.
-struct Ward {
-    custody: Custody,
-    line: Line,
+/// What was reported of a partition.
+struct Report {
+    /// The state that was reported last.
+    state: State,
+    /// Until when the next report waits for the guest's last words.
+    until: u64,
+}
+
+/// When the loop has to go round again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    Tick,
+    Soon,
+    Now,
 }
 
 impl House {
     /// Sets everything up that the loop needs, before the heap is sealed.
     pub fn new(custodies: Vec<Custody>, iommu: &'static Iommu) -> Self {
-        let ward = |custody| Ward {
-            custody,
-            line: Line::new(),
+        let report = |_| Report {
+            state: State::Starting,
+            until: u64::MAX,
         };
+        let feed = |custody: &Custody| Feed::new(custody.partition);
         Self {
-            wards: custodies.into_iter().map(ward).collect(),
+            feeds: custodies.iter().map(feed).collect(),
+            reports: custodies.iter().map(report).collect(),
+            custodies,
+            screen: Screen::new(console::queue()),
             iommu,
             foreign_faults: AtomicU64::new(0),
+            tick_milliseconds: 0,
         }
     }
 
     /// Starts all partitions and keeps house until the machine is switched off.
     pub fn run(mut self) -> ! {
-        // Let the loop look around now and then, whatever else happens.
-        local_apic::start_timer(time::timer_ticks(TICK_MILLISECONDS));
-        if self.wards.is_empty() {
+        if self.custodies.is_empty() {
             report::report_halt();
         }
         loop {
-            let mut is_busy = false;
-            for index in 0..self.wards.len() {
-                is_busy |= self.look_after(index);
+            let mut need = Need::Tick;
+            for index in 0..self.custodies.len() {
+                need = need.max(self.look_after(index, time::milliseconds()));
             }
             self.take_faults();
-            interrupts::wait_unless(|| is_busy);
+            if self.screen.show(&mut self.feeds) {
+                need = need.max(Need::Soon);
+            }
+            self.set_tick(need);
+            interrupts::wait_unless(|| need == Need::Now);
         }
     }
 
-    /// Does what one partition needs; whether it needs more at once.
-    fn look_after(&mut self, index: usize) -> bool {
-        let Some(Ward { custody, line }) = self.wards.get_mut(index) else {
-            return false;
+    /// Lets the loop look around now and then, whatever else happens.
+    fn set_tick(&mut self, need: Need) {
+        let milliseconds = match need {
+            Need::Tick => TICK_MILLISECONDS,
+            Need::Soon | Need::Now => FEED_MILLISECONDS,
         };
-        line.drain(custody.partition);
-        let Some(happening) = custody.advance(time::milliseconds()) else {
-            return custody.is_busy();
-        };
-        if let Happening::Stopped { .. } = happening {
-            // What was printed between the look above and the stop.
-            line.drain(custody.partition);
-            line.flush(&custody.partition.name);
+        if self.tick_milliseconds != milliseconds {
+            self.tick_milliseconds = milliseconds;
+            local_apic::start_timer(time::timer_ticks(milliseconds));
         }
-        report::report_happening(custody, happening);
+    }
+
+    /// Does what one partition needs, and reports what has become of it.
+    fn look_after(&mut self, index: usize, now: u64) -> Need {
+        let partition = (
+            self.custodies.get_mut(index),
+            self.feeds.get_mut(index),
+            self.reports.get_mut(index),
+        );
+        let (Some(custody), Some(feed), Some(report)) = partition else {
+            return Need::Tick;
+        };
+        if custody.lifecycle().state() == report.state {
+            custody.advance(now);
+        }
+        let state = custody.lifecycle().state();
+        if state == report.state {
+            return if custody.is_busy() {
+                Need::Now
+            } else {
+                Need::Tick
+            };
+        }
+        // What a guest has printed stands before the report of its end.
+        if report.state == State::Stopping && !feed.end() {
+            report.until = report
+                .until
+                .min(now.saturating_add(LAST_WORDS_MILLISECONDS));
+            if now < report.until {
+                return Need::Soon;
+            }
+        }
+        report::report_change(custody, report.state);
+        *report = Report {
+            state,
+            until: u64::MAX,
+        };
         if self
-            .wards
+            .custodies
             .iter()
-            .all(|ward| ward.custody.lifecycle().is_at_rest())
+            .all(|one| one.lifecycle().is_at_rest())
         {
             report::report_halt();
         }
-        true
+        Need::Now
     }
 
     fn take_faults(&self) {
         self.iommu.take_faults(|fault| {
-            let partitions = self.wards.iter().map(|ward| ward.custody.partition);
+            let partitions = self.custodies.iter().map(|custody| custody.partition);
             let owner = { partitions }.find(|one| one.owns(fault.requester));
             let count = owner.map_or(&self.foreign_faults, |owner| &owner.faults);
             let before = count.fetch_add(1, Ordering::Relaxed);

@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
 
-use lifecycle::{Afterwards, Failure};
+use lifecycle::{Afterwards, State};
 use vdev::exit_reason::ExitReason;
 
 use crate::host::{frames, heap, paging};
 use crate::log;
 use crate::partition::Partition;
 use crate::partition::build::BuildError;
-use crate::partition::custody::{Custody, Happening};
+use crate::partition::custody::Custody;
 
 /// A partition's faults that are printed one by one: a guest can cause any number of them.
 const REPORTED_FAULTS: u64 = 64;
@@ -58,23 +58,24 @@ pub fn refuse(name: &str, why: &BuildError<'_>) {
     );
 }
 
-/// Says what has happened to a partition. Its first start goes without saying.
-pub fn report_happening(custody: &Custody, happening: Happening) {
+/// Says what has become of a partition that was in the state `before`. Its first start goes
+/// without saying.
+pub fn report_change(custody: &Custody, before: State) {
     let name = &custody.partition.name;
-    match happening {
-        Happening::Started if custody.lifecycle().starts() > 1 => {
+    let lifecycle = custody.lifecycle();
+    if before == State::Stopping {
+        report_stop(custody);
+    }
+    match lifecycle.state() {
+        State::Running if lifecycle.starts() > 1 => {
             log!("partition {name} starts again");
             log!("json {{\"event\":\"started\",\"name\":\"{name}\"}}");
         }
-        Happening::Started => {}
-        Happening::Stopped { outcome } => {
-            report_stop(custody);
-            match outcome {
-                Ok(afterwards) => report_afterwards(name, afterwards),
-                Err(failure) => report_failure(name, failure),
-            }
+        State::Stopped if before == State::Stopping => {
+            report_afterwards(name, custody.afterwards());
         }
-        Happening::Failed(failure) => report_failure(name, failure),
+        State::Failed => report_failure(custody),
+        State::Running | State::Stopped | State::Starting | State::Stopping => {}
     }
 }
 
@@ -86,7 +87,11 @@ fn report_afterwards(name: &str, afterwards: Afterwards) {
     }
 }
 
-fn report_failure(name: &str, failure: Failure) {
+fn report_failure(custody: &Custody) {
+    let name = &custody.partition.name;
+    let Some(failure) = custody.lifecycle().failure() else {
+        return;
+    };
     log!("partition {name} has failed: {failure}; it can start again after the machine does");
     log!(
         "json {{\"event\":\"failed\",\"name\":\"{name}\",\"why\":\"{}\"}}",
@@ -108,7 +113,7 @@ fn report_stop(custody: &Custody) {
     let denied = partition.denied.load(Ordering::Relaxed);
     let faults = partition.faults.load(Ordering::Relaxed);
     let exits = Exits(partition);
-    let dropped = partition.console.dropped();
+    let dropped = partition.console_lost.load(Ordering::Relaxed);
     log!(
         "partition {} stopped: {cause}; {denied} accesses denied",
         partition.name

@@ -25,10 +25,10 @@ use super::devices::{self, DeviceError};
 use super::memory::GuestRam;
 use super::pristine::Pristine;
 use super::provision::Provision;
-use super::{Partition, console, life};
+use super::{Partition, life};
 use crate::cpu::core::{Core, OutOfFrames};
 use crate::cpu::{bring_up, local_apic, time};
-use crate::host::frames::CoherentTables;
+use crate::host::frames::{self, CoherentTables};
 use crate::iommu::{Domain, Iommu, IommuError};
 use crate::pci::inventory::Inventory;
 use crate::vcpu::instruction::cpuid;
@@ -252,7 +252,7 @@ fn assemble<B: Backend>(
     resources: &Resources<'_>,
     (memory, functions, seats): Parts<'_, B>,
 ) -> Result<&'static Partition, OutOfFrames> {
-    let console = console::Ring::new().ok_or(OutOfFrames)?;
+    let console = frames::place(history::Bytes::new()).ok_or(OutOfFrames)?;
     let cores: Box<[&'static Core]> = seats.iter().map(|start| start.core).collect();
     Ok(Box::leak(Box::new(Partition {
         name: String::from(source.name.as_str()),
@@ -264,6 +264,7 @@ fn assemble<B: Backend>(
         functions: functions.into_iter().map(Mutex::new).collect(),
         faults: AtomicU64::new(0),
         console,
+        console_lost: AtomicU64::new(0),
         uart: Mutex::new(Uart::new()),
         config_address: source.config_ports.then(|| AtomicU32::new(0)),
         denied: AtomicU64::new(0),

@@ -11,20 +11,6 @@ use super::pristine::Pristine;
 use super::teardown::{Site, Teardown};
 use crate::iommu::{Domain, Iommu};
 
-/// What has happened to a partition.
-#[derive(Debug, Clone, Copy)]
-pub enum Happening {
-    /// Its guest has begun.
-    Started,
-    /// Its guest has ended, and it is taken apart.
-    Stopped {
-        /// What follows, or why nothing can.
-        outcome: Result<Afterwards, Failure>,
-    },
-    /// It could not be started.
-    Failed(Failure),
-}
-
 /// One partition's keeper.
 pub struct Custody {
     /// The partition.
@@ -69,33 +55,34 @@ impl Custody {
         self.teardown.is_busy() || self.lifecycle.state() == State::Starting
     }
 
-    /// Does what can be done at the time `now`, and says what has happened.
-    pub fn advance(&mut self, now: u64) -> Option<Happening> {
+    /// What follows its last guest's end.
+    pub const fn afterwards(&self) -> Afterwards {
+        self.afterwards
+    }
+
+    /// Does what can be done at the time `now`: at most one step from one state to another.
+    pub fn advance(&mut self, now: u64) {
         if let Some(cause) = self.partition.take_end() {
             self.afterwards = self.lifecycle.ended(cause, now);
             self.teardown.begin(now);
+            return;
         }
-        if self.lifecycle.is_due(now) || self.lifecycle.state() == State::Starting {
-            return Some(match self.start(now) {
-                Ok(()) => Happening::Started,
-                Err(failure) => {
-                    self.lifecycle.failed(failure);
-                    Happening::Failed(failure)
-                }
-            });
+        if self.lifecycle.state() == State::Starting {
+            if let Err(failure) = self.start(now) {
+                self.lifecycle.failed(failure, now);
+            }
+            return;
         }
         let site = Site {
             partition: self.partition,
             domain: &self.domain,
             iommu: self.iommu,
         };
-        let outcome = self.teardown.advance(&site, now)?;
-        match outcome {
-            Ok(()) => self.lifecycle.stopped(),
-            Err(failure) => self.lifecycle.failed(failure),
+        match self.teardown.advance(&site, now) {
+            Some(Ok(())) => self.lifecycle.stopped(now),
+            Some(Err(failure)) => self.lifecycle.failed(failure, now),
+            None => _ = self.lifecycle.is_due(now),
         }
-        let outcome = outcome.map(|()| self.afterwards);
-        Some(Happening::Stopped { outcome })
     }
 
     fn start(&mut self, now: u64) -> Result<(), Failure> {

@@ -8,7 +8,6 @@
 pub mod build;
 pub mod clock;
 mod config_ports;
-pub mod console;
 pub mod custody;
 pub mod devices;
 pub mod life;
@@ -36,6 +35,9 @@ use crate::cpu::core::{Core, Request};
 use crate::cpu::local_apic;
 use crate::vcpu::counters::Counters;
 
+/// What is kept of a guest's output.
+pub const CONSOLE_BYTES: usize = 16 * 1024 - 8;
+
 /// One partition.
 pub struct Partition {
     /// Its name in the plan.
@@ -50,8 +52,10 @@ pub struct Partition {
     pub functions: Box<[Mutex<devices::Function>]>,
     /// Its exits, one set of counters for each core.
     pub counters: Box<[Counters]>,
-    /// What its guest printed and nobody has shown yet.
-    pub console: console::Ring,
+    /// The last that its guests have printed. Whoever holds the UART writes.
+    pub console: &'static history::Bytes<CONSOLE_BYTES>,
+    /// How much of it was written over before the machine's console could show it.
+    pub console_lost: AtomicU64,
     /// The 16550 that its guest sees.
     pub uart: Mutex<Uart>,
     /// The address register of CF8/CFC, where the plan offers these ports.

@@ -88,9 +88,10 @@ fn write(partition: &Partition, port: u16, bytes: u8, value: u32) -> Next {
 
 fn transmit(partition: &Partition, offset: u16, value: u8) {
     let mut uart = partition.uart.lock();
-    if let Some(byte) = uart.write(offset, value)
-        && partition.console.push(byte)
-    {
-        local_apic::send_wake(partition.housekeeping);
+    if let Some(byte) = uart.write(offset, value) {
+        partition.console.push(byte);
+        if byte == b'\n' {
+            local_apic::send_wake(partition.housekeeping);
+        }
     }
 }

@@ -19,7 +19,9 @@ mod exitless;
 mod firmware;
 mod foreign_interrupt;
 mod hello;
+mod linux_restarts;
 mod linux_stops;
+mod lost_function;
 mod non_maskable;
 mod outside;
 mod plan_misfit;
@@ -41,6 +43,11 @@ const MONITOR: &[Need] = &[Need::Monitor];
 
 /// Every case; those that take longest come first, so that none is left alone at the end.
 pub const ALL: &[Case] = &[
+    Case::new(
+        "linux_restarts",
+        linux_restarts::beside_a_busy_neighbour,
+    )
+    .needing(NVME),
     Case::new("linux_stops_alone", linux_stops::each_alone).needing(NVME),
     Case::new("dma", dma::reaches_own_memory_only).needing(&[Need::Nvme, Need::Monitor]),
     Case::new(
@@ -73,6 +80,12 @@ pub const ALL: &[Case] = &[
     Case::new("restarts_by_reset", restarts::by_reset).using(MONITOR),
     Case::new("restarts_by_triple_fault", restarts::by_triple_fault).using(MONITOR),
     Case::new("restarts_limited", restarts::as_often_as_the_plan_allows),
+    Case::new(
+        "function_with_requests",
+        lost_function::has_requests_under_way,
+    )
+    .needing(&[Need::Nvme, Need::Monitor]),
+    Case::new("function_lost", lost_function::keeps_its_partition_failed).needing(NVME),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),

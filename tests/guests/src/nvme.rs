@@ -1,11 +1,13 @@
-//! As much of an NVMe controller as an attack needs: the admin queue and the Identify
-//! command (NVM Express Base Specification 2.0, sections 3.1.3 "Controller Properties", 3.3.1
-//! "Memory-based Transport Queue Model", 5.17 "Identify command").
+//! As much of an NVMe controller as an attack needs: the admin queue with Identify, and one
+//! I/O queue with Read (NVM Express Base Specification 2.0, sections 3.1.3 "Controller
+//! Properties", 3.3.1 "Memory-based Transport Queue Model", 5.17 "Identify command"; NVM
+//! Command Set Specification 1.0, section 3.2.4 "Read command").
 
 use crate::memory::Region;
 use crate::pci::Function;
 use crate::{Failure, Verdict, wait};
 
+const VERSION: u64 = 0x08;
 const CONFIGURATION: u64 = 0x14;
 const STATUS: u64 = 0x1c;
 const ADMIN_QUEUE_ATTRIBUTES: u64 = 0x24;
@@ -13,6 +15,8 @@ const ADMIN_SUBMISSION_QUEUE: u64 = 0x28;
 const ADMIN_COMPLETION_QUEUE: u64 = 0x30;
 const SUBMISSION_DOORBELL: u64 = 0x1000;
 const COMPLETION_DOORBELL: u64 = 0x1004;
+/// The doorbell of I/O submission queue 1.
+const IO_SUBMISSION_DOORBELL: u64 = 0x1008;
 const REGISTER_BYTES: u64 = 0x2000;
 
 /// Configuration: enable; queue entries of 64 and 16 bytes.
@@ -22,6 +26,13 @@ const READY: u32 = 1;
 const FATAL: u32 = 1 << 1;
 /// Queues of 16 entries, counted from 0.
 const ATTRIBUTES: u32 = 15 << 16 | 15;
+const CREATE_IO_SUBMISSION_QUEUE: u32 = 1;
+const READ: u32 = 2;
+const CREATE_IO_COMPLETION_QUEUE: u32 = 5;
+/// Both queues are number 1, have 16 entries, and lie in one piece.
+const IO_QUEUE: u32 = 15 << 16 | 1;
+const CONTIGUOUS: u32 = 1;
+const ENTRY_BYTES: u64 = 64;
 const IDENTIFY: u32 = 6;
 const IDENTIFY_CONTROLLER: u32 = 1;
 
@@ -31,7 +42,12 @@ pub const OWN_SUBMISSION_QUEUE: u64 = 0x80_0000;
 pub const OWN_COMPLETION_QUEUE: u64 = 0x80_1000;
 /// The buffer for a command's data.
 pub const OWN_BUFFER: u64 = 0x80_2000;
+/// The I/O queues, and the list of a long transfer's pages.
+const IO_SUBMISSION_QUEUE: u64 = 0x80_3000;
+const IO_COMPLETION_QUEUE: u64 = 0x80_4000;
+const PAGE_LIST: u64 = 0x80_5000;
 const PAGE_BYTES: u64 = 4096;
+const BLOCK_BYTES: u64 = 512;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +131,66 @@ impl Controller {
             (false, 0) => Outcome::Nothing,
             (false, _) => Outcome::Fatal,
         }
+    }
+
+    /// Makes I/O queue 1, after [`restart`](Self::restart).
+    ///
+    /// # Errors
+    /// If the controller refuses.
+    pub fn create_io_queue(&self) -> Verdict {
+        let completion = (CREATE_IO_COMPLETION_QUEUE, IO_COMPLETION_QUEUE, CONTIGUOUS);
+        // Its completions go to queue 1.
+        let to_queue_1 = CONTIGUOUS | 1 << 16;
+        let submission = (CREATE_IO_SUBMISSION_QUEUE, IO_SUBMISSION_QUEUE, to_queue_1);
+        for (index, (opcode, address, flags)) in (0_u32..).zip([completion, submission]) {
+            let entry = u64::from(index).wrapping_mul(ENTRY_BYTES);
+            let at = |offset: u64| entry.wrapping_add(offset);
+            self.submission.write(at(0), opcode);
+            self.submission.write(at(24), address);
+            self.submission.write(at(40), IO_QUEUE);
+            self.submission.write(at(44), flags);
+            let status = u64::from(index).wrapping_mul(16).wrapping_add(14);
+            let tail = index.wrapping_add(1);
+            self.registers.write(SUBMISSION_DOORBELL, tail);
+            let ended = || self.completion.read::<u16>(status) & 1 != 0;
+            crate::ensure!(wait::busy(ended), "command {opcode} is not answered");
+            let result = self.completion.read::<u16>(status) >> 1;
+            crate::ensure!(result == 0, "command {opcode} failed: {result:#x}");
+        }
+        Ok(())
+    }
+
+    /// Asks for the first `bytes` of `namespace`, `count` times at once, into memory from
+    /// `buffer` on: whole pages, 512 at most, and 15 commands at most. Nobody waits for them.
+    ///
+    /// # Errors
+    /// If the queue cannot be mapped.
+    pub fn start_reads(&self, namespace: u32, buffer: u64, bytes: u64, count: u32) -> Verdict {
+        let unmapped = || Failure::new(format_args!("the I/O queue cannot be mapped"));
+        let queue = Region::new(IO_SUBMISSION_QUEUE, PAGE_BYTES).ok_or_else(unmapped)?;
+        let list = Region::new(PAGE_LIST, PAGE_BYTES).ok_or_else(unmapped)?;
+        let pages = (buffer..buffer.saturating_add(bytes)).step_by(4096).skip(1);
+        for (index, page) in (0_u64..).zip(pages) {
+            list.write(index.wrapping_mul(8), page);
+        }
+        let blocks = u32::try_from(bytes / BLOCK_BYTES).unwrap_or(1);
+        for index in 0..count {
+            let entry = u64::from(index).wrapping_mul(ENTRY_BYTES);
+            let at = |offset: u64| entry.wrapping_add(offset);
+            queue.write(at(0), READ | index << 16);
+            queue.write(at(4), namespace);
+            queue.write(at(24), buffer);
+            queue.write(at(32), PAGE_LIST);
+            queue.write(at(48), blocks.wrapping_sub(1));
+        }
+        self.registers.write(IO_SUBMISSION_DOORBELL, count);
+        Ok(())
+    }
+
+    /// Whether nobody answers at the controller's registers: its version then is none.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self.registers.read::<u32>(VERSION), 0 | u32::MAX)
     }
 
     /// Whether the first entry of the guest's own completion queue has the new phase.

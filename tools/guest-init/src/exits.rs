@@ -88,12 +88,11 @@ fn measure(cores: usize, work: impl Fn(usize) -> io::Result<()> + Sync) -> io::R
             .collect();
         let pinned = system::pin_to(0);
         gate.wait();
-        let first = read();
-        let before = read();
+        let window = Window::open();
         gate.wait();
         let outcome = pinned.and_then(|()| work(0));
         gate.wait();
-        let after = read();
+        let counted = window.close();
         gate.wait();
         outcome?;
         for other in others {
@@ -101,11 +100,31 @@ fn measure(cores: usize, work: impl Fn(usize) -> io::Result<()> + Sync) -> io::R
                 .join()
                 .map_err(|_| io::Error::other("a worker panicked"))??;
         }
-        Ok(subtract(
-            &subtract(&after, &before),
-            &subtract(&before, &first),
-        ))
+        Ok(counted)
     })
+}
+
+/// A time in which exits are counted.
+pub struct Window {
+    /// What the counters are at its beginning.
+    start: Counters,
+    /// What reading them costs.
+    reading: Counters,
+}
+
+impl Window {
+    /// Begins.
+    pub fn open() -> Self {
+        let first = read();
+        let start = read();
+        let reading = subtract(&start, &first);
+        Self { start, reading }
+    }
+
+    /// Ends: the exits since it began.
+    pub fn close(self) -> Counters {
+        subtract(&subtract(&read(), &self.start), &self.reading)
+    }
 }
 
 fn idle(_core: usize, duration: Duration) -> io::Result<()> {
@@ -160,7 +179,8 @@ fn is_exitless(cores: usize, counters: &Counters) -> bool {
     })
 }
 
-fn total(counters: &Counters) -> u64 {
+/// All exits together.
+pub fn total(counters: &Counters) -> u64 {
     counters
         .iter()
         .fold(0, |sum, count| sum.saturating_add(*count))

@@ -7,7 +7,8 @@
 //! | `reboot` | restarts at once |
 //! | `crash` | panics the kernel |
 //! | `triple` | a triple fault, with `reboot=t` on the command line |
-//! | `io` | writes, reads back and compares until the machine is ended |
+//! | `io` | writes, reads back and compares until the machine is ended, and counts exits |
+//! | `io-reboot` | the same up to the first report, then restarts |
 
 use std::fs;
 use std::io;
@@ -15,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::console;
-use crate::exits::{self, Counters};
+use crate::exits::{self, Counters, Window};
 use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::identity;
@@ -44,7 +45,12 @@ pub fn run(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
             fs::write("/proc/sys/kernel/sysrq", "1")?;
             fs::write("/proc/sysrq-trigger", "c")
         }
-        "io" => exchange(expectation),
+        "io" => exchange(expectation, None),
+        "io-reboot" => {
+            exchange(expectation, Some(1))?;
+            system::restart();
+            Ok(())
+        }
         other => Err(io::Error::other(format!("there is no mode `{other}`"))),
     }
 }
@@ -66,25 +72,33 @@ fn check(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
     Ok(())
 }
 
-fn exchange(expectation: &Expectation) -> io::Result<()> {
+/// Works with the disk until there have been `reports`, for ever without.
+fn exchange(expectation: &Expectation, reports: Option<u64>) -> io::Result<()> {
     let Some(disk) = Disk::open(expectation)? else {
         return Ok(());
     };
     let seed = storage::random_seed();
     let (mut rounds, mut errors) = (0_u64, 0_u64);
     let mut reported = Instant::now();
-    loop {
+    let mut window = Window::open();
+    let mut made = 0_u64;
+    while reports.is_none_or(|reports| made < reports) {
         let round = disk.round(seed.wrapping_add(rounds), ROUND_BYTES, expectation.cores);
         if !round.is_ok_and(|round| round.is_intact()) {
             errors = errors.saturating_add(1);
         }
         rounds = rounds.saturating_add(1);
         if reported.elapsed() >= REPORT_INTERVAL {
-            reported = Instant::now();
+            let exits = exits::total(&window.close());
             Finding::new("io", errors == 0)
                 .number("rounds", rounds)
                 .number("errors", errors)
+                .number("exits", exits)
                 .print();
+            made = made.saturating_add(1);
+            reported = Instant::now();
+            window = Window::open();
         }
     }
+    Ok(())
 }

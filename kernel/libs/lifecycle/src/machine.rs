@@ -40,10 +40,8 @@ pub enum Afterwards {
 /// What became of an administrator's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// It was so already, or will be without anything to do now.
+    /// It is so already, or is to become so.
     Noted,
-    /// The partition is to be prepared and started.
-    Prepare,
     /// The guest's cores are to be made to leave.
     Kick,
 }
@@ -67,7 +65,7 @@ pub struct Lifecycle {
     next: Next,
     cause: Option<StopCause>,
     failure: Option<Failure>,
-    started_at: u64,
+    since: u64,
     starts: u64,
     faults_in_a_row: u16,
 }
@@ -82,7 +80,7 @@ impl Lifecycle {
             next: Next::Stay,
             cause: None,
             failure: None,
-            started_at: 0,
+            since: 0,
             starts: 0,
             faults_in_a_row: 0,
         }
@@ -122,20 +120,30 @@ impl Lifecycle {
         self.starts
     }
 
-    /// How long it runs, or 0.
+    /// How long it has been in its state.
     #[must_use]
-    pub const fn running_milliseconds(&self, now: u64) -> u64 {
-        match self.state {
-            State::Running => now.saturating_sub(self.started_at),
-            _ => 0,
+    pub const fn milliseconds_in_state(&self, now: u64) -> u64 {
+        now.saturating_sub(self.since)
+    }
+
+    /// When it will start again by itself, if it is stopped and will.
+    #[must_use]
+    pub const fn restart_at(&self) -> Option<u64> {
+        match (self.state, self.next) {
+            (State::Stopped, Next::StartAt(at)) => Some(at),
+            _ => None,
         }
+    }
+
+    const fn enter(&mut self, state: State, now: u64) {
+        self.state = state;
+        self.since = now;
     }
 
     /// Its guest runs.
     pub const fn started(&mut self, now: u64) {
         if matches!(self.state, State::Starting) {
-            self.state = State::Running;
-            self.started_at = now;
+            self.enter(State::Running, now);
             self.starts = self.starts.saturating_add(1);
         }
     }
@@ -150,8 +158,8 @@ impl Lifecycle {
                 Next::StartAt(_) => Afterwards::Restarts(0),
             };
         }
-        self.state = State::Stopping;
         let afterwards = self.decide(cause, now);
+        self.enter(State::Stopping, now);
         self.next = match afterwards {
             Afterwards::Restarts(pause) => Next::StartAt(now.saturating_add(pause)),
             Afterwards::Stays | Afterwards::GivesUp => Next::Stay,
@@ -160,7 +168,7 @@ impl Lifecycle {
     }
 
     fn decide(&mut self, cause: StopCause, now: u64) -> Afterwards {
-        if !cause.is_fault() || now.saturating_sub(self.started_at) >= STEADY_MILLISECONDS {
+        if !cause.is_fault() || self.milliseconds_in_state(now) >= STEADY_MILLISECONDS {
             self.faults_in_a_row = 0;
         }
         match (self.policy, cause) {
@@ -180,31 +188,30 @@ impl Lifecycle {
     }
 
     /// It is taken apart: nothing of its guest is left.
-    pub fn stopped(&mut self) {
+    pub fn stopped(&mut self, now: u64) {
         if self.state == State::Stopping {
-            self.state = State::Stopped;
+            self.enter(State::Stopped, now);
         }
     }
 
     /// Something of it did not come back.
-    pub const fn failed(&mut self, failure: Failure) {
-        self.state = State::Failed;
+    pub const fn failed(&mut self, failure: Failure, now: u64) {
+        self.enter(State::Failed, now);
         self.next = Next::Stay;
         self.failure = Some(failure);
     }
 
     /// Whether it is to be prepared and started now, because its pause is over.
     pub fn is_due(&mut self, now: u64) -> bool {
-        let due = matches!(self.next, Next::StartAt(at) if at <= now);
-        if self.state != State::Stopped || !due {
-            return false;
+        let due = self.restart_at().is_some_and(|at| at <= now);
+        if due {
+            self.begin(now);
         }
-        self.begin();
-        true
+        due
     }
 
-    fn begin(&mut self) {
-        self.state = State::Starting;
+    const fn begin(&mut self, now: u64) {
+        self.enter(State::Starting, now);
         self.next = Next::Stay;
     }
 
@@ -212,30 +219,27 @@ impl Lifecycle {
     ///
     /// # Errors
     /// It has failed.
-    pub fn request_start(&mut self) -> Result<Answer, Refused> {
+    pub fn request_start(&mut self, now: u64) -> Result<Answer, Refused> {
         self.faults_in_a_row = 0;
         match self.state {
             State::Failed => return Err(Refused),
             State::Starting | State::Running => {}
             State::Stopping => self.next = Next::StartAt(0),
-            State::Stopped => {
-                self.begin();
-                return Ok(Answer::Prepare);
-            }
+            State::Stopped => self.begin(now),
         }
         Ok(Answer::Noted)
     }
 
     /// The administrator wants it to stop.
-    pub fn request_stop(&mut self) -> Answer {
+    pub fn request_stop(&mut self, now: u64) -> Answer {
         self.next = Next::Stay;
         match self.state {
             State::Running => {
-                self.state = State::Stopping;
+                self.enter(State::Stopping, now);
                 return Answer::Kick;
             }
             // What boot or a request has begun is not started.
-            State::Starting => self.state = State::Stopped,
+            State::Starting => self.enter(State::Stopped, now),
             State::Stopped | State::Stopping | State::Failed => {}
         }
         Answer::Noted
@@ -245,11 +249,11 @@ impl Lifecycle {
     ///
     /// # Errors
     /// It has failed.
-    pub fn request_restart(&mut self) -> Result<Answer, Refused> {
+    pub fn request_restart(&mut self, now: u64) -> Result<Answer, Refused> {
         if self.state != State::Running {
-            return self.request_start();
+            return self.request_start(now);
         }
-        let answer = self.request_stop();
+        let answer = self.request_stop(now);
         self.next = Next::StartAt(0);
         Ok(answer)
     }

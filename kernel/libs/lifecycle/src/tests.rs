@@ -21,7 +21,7 @@ fn running(policy: Restart, now: u64) -> Lifecycle {
 fn end(life: &mut Lifecycle, cause: StopCause, now: u64) -> Afterwards {
     let afterwards = life.ended(cause, now);
     assert_eq!(life.state(), State::Stopping);
-    life.stopped();
+    life.stopped(now);
     afterwards
 }
 
@@ -45,6 +45,19 @@ fn what_follows_an_end_is_the_plans_to_say() {
         assert_eq!(life.is_due(7 + 1_000), restarts);
         assert_eq!(life.state() == State::Starting, restarts);
     }
+}
+
+#[test]
+fn the_time_in_a_state_begins_with_it() {
+    let mut life = running(Restart::OnReboot, 5);
+    assert_eq!(life.milliseconds_in_state(12), 7);
+    life.request_start(12).unwrap();
+    assert_eq!(life.milliseconds_in_state(13), 8, "it has run before");
+    life.request_stop(20);
+    life.ended(StopCause::Administrator, 21);
+    assert_eq!(life.milliseconds_in_state(23), 3);
+    life.stopped(30);
+    assert_eq!(life.milliseconds_in_state(30), 0);
 }
 
 #[test]
@@ -110,56 +123,61 @@ fn a_steady_life_or_a_reboot_begins_a_new_row() {
 
 #[test]
 fn requests_do_what_they_say_in_every_state() {
+    let now = 1;
     let mut life = running(Restart::OnReboot, 0);
-    assert_eq!(life.request_start(), Ok(Answer::Noted));
-    assert_eq!(life.request_stop(), Answer::Kick);
-    assert_eq!(life.request_stop(), Answer::Noted);
+    assert_eq!(life.request_start(now), Ok(Answer::Noted));
+    assert_eq!(life.request_stop(now), Answer::Kick);
+    assert_eq!(life.request_stop(now), Answer::Noted);
     assert_eq!(life.ended(StopCause::Administrator, 1), Afterwards::Stays);
-    life.stopped();
+    life.stopped(now);
     assert!(!life.is_due(u64::MAX));
-    assert_eq!(life.request_restart(), Ok(Answer::Prepare));
-    assert_eq!(life.request_stop(), Answer::Noted);
+    assert_eq!(life.request_restart(now), Ok(Answer::Noted));
+    assert_eq!(life.request_stop(now), Answer::Noted);
     assert_eq!(life.state(), State::Stopped);
-    assert_eq!(life.request_start(), Ok(Answer::Prepare));
+    assert_eq!(life.request_start(now), Ok(Answer::Noted));
     life.started(2);
-    assert_eq!(life.request_restart(), Ok(Answer::Kick));
+    assert_eq!(life.request_restart(now), Ok(Answer::Kick));
     // The guest was faster: what the administrator wants still follows.
     assert_eq!(life.ended(StopCause::PowerOff, 3), Afterwards::Restarts(0));
-    life.stopped();
+    life.stopped(now);
     assert!(life.is_due(3));
 }
 
 #[test]
 fn a_start_that_is_asked_for_while_it_stops_follows() {
+    let now = 1;
     let mut life = running(Restart::Never, 0);
-    life.request_stop();
-    assert_eq!(life.request_start(), Ok(Answer::Noted));
-    life.ended(StopCause::Administrator, 1);
-    assert!(!life.is_due(1), "it is not taken apart yet");
-    life.stopped();
-    assert!(life.is_due(1));
+    life.request_stop(now);
+    assert_eq!(life.request_start(now), Ok(Answer::Noted));
+    life.ended(StopCause::Administrator, now);
+    assert!(!life.is_due(now), "it is not taken apart yet");
+    life.stopped(now);
+    assert_eq!(life.restart_at(), Some(0));
+    assert!(life.is_due(now));
 }
 
 #[test]
 fn a_stop_ends_the_pause_before_a_restart() {
+    let now = 1;
     let mut life = running(Restart::OnFault { limit: 3 }, 0);
     end(&mut life, FAULT, 1);
-    assert_eq!(life.request_stop(), Answer::Noted);
+    assert_eq!(life.request_stop(now), Answer::Noted);
     assert!(!life.is_due(u64::MAX));
 }
 
 #[test]
 fn nothing_revives_what_has_failed() {
+    let now = 1;
     let mut life = running(Restart::OnReboot, 0);
     life.ended(StopCause::Reset, 1);
     let failure = Failure::FunctionLost(RequesterId(0x0201));
-    life.failed(failure);
-    life.stopped();
+    life.failed(failure, now);
+    life.stopped(now);
     life.started(2);
     assert!(!life.is_due(u64::MAX));
-    assert_eq!(life.request_start(), Err(Refused));
-    assert_eq!(life.request_restart(), Err(Refused));
-    assert_eq!(life.request_stop(), Answer::Noted);
+    assert_eq!(life.request_start(now), Err(Refused));
+    assert_eq!(life.request_restart(now), Err(Refused));
+    assert_eq!(life.request_stop(now), Answer::Noted);
     assert_eq!(life.state(), State::Failed);
     assert_eq!(life.failure(), Some(failure));
 }
@@ -222,13 +240,13 @@ proptest! {
                     life.ended(cause, now);
                 }
                 Happening::Ends(_) => {}
-                Happening::TakenApart => life.stopped(),
+                Happening::TakenApart => life.stopped(now),
                 Happening::Started => life.started(now),
-                Happening::Fails => life.failed(Failure::CoreStays),
-                Happening::AskStart => stop_is_last &= life.request_start().is_err(),
-                Happening::AskRestart => stop_is_last &= life.request_restart().is_err(),
+                Happening::Fails => life.failed(Failure::CoreStays, now),
+                Happening::AskStart => stop_is_last &= life.request_start(now).is_err(),
+                Happening::AskRestart => stop_is_last &= life.request_restart(now).is_err(),
                 Happening::AskStop => {
-                    life.request_stop();
+                    life.request_stop(now);
                     stop_is_last = true;
                 }
                 Happening::Passes(milliseconds) => {
