@@ -8,7 +8,7 @@ use crate::plans::{self, Guest};
 use crate::transcript::Transcript;
 
 /// Each NMI arrives once, whatever its core does; one waits for the end of another; a storm
-/// does no harm. The neighbour hears nothing of 2,000 of them.
+/// does no harm. The neighbour hears nothing of 1,200 of them.
 pub fn interrupts_arrive_once(bench: &Bench) -> Result<()> {
     let alpha = Guest::attacker("nmi").with_cores(&[1, 2]);
     let beta = Guest::beta("bystander").with_cores(&[3]);

@@ -5,8 +5,9 @@
 //! | `bulkhead.mode` | what to do: see [`crate::modes`] | `check` |
 //! | `bulkhead.cores` | how many cores | 1 |
 //! | `bulkhead.memory` | how much memory, as `640M` | 0 |
-//! | `bulkhead.functions` | how many PCI functions | 1 |
+//! | `bulkhead.functions` | how many PCI functions; without any there is no disk | 1 |
 //! | `bulkhead.disk` | the namespace's size | `256M` |
+//! | `bulkhead.boot_exits` | the most exits of the boot: see [`crate::exits`] | 1000 |
 //! | `bulkhead.seconds` | how long each measurement of exits lasts | 10 |
 //! | `bulkhead.delay` | seconds before a mode that ends the machine does so | 0 |
 //! | `bulkhead.reads` | how many reads are measured | 10000 |
@@ -26,6 +27,8 @@ pub struct Expectation {
     pub functions: usize,
     /// The namespace's size.
     pub disk_bytes: u64,
+    /// The most exits of the boot.
+    pub boot_exits: u64,
     /// How long each measurement of exits lasts.
     pub duration: Duration,
     /// How many reads are measured.
@@ -52,10 +55,16 @@ impl Expectation {
             memory_bytes: number("memory", 0),
             functions: count("functions"),
             disk_bytes: number("disk", 256 << 20),
+            boot_exits: number("boot_exits", 1000),
             duration: Duration::from_secs(number("seconds", 10)),
             reads: number("reads", 10_000),
             delay: Duration::from_secs(number("delay", 0)),
         }
+    }
+
+    /// Whether there is to be a disk: the only function that a partition of the example has.
+    pub const fn has_disk(&self) -> bool {
+        self.functions > 0
     }
 }
 
@@ -76,12 +85,20 @@ mod tests {
 
     #[test]
     fn keys_are_read_and_others_left_alone() {
-        let line = "console=ttyS0 quiet bulkhead.cores=2 bulkhead.memory=768M bulkhead.mode=io\n";
+        let line = "console=ttyS0 quiet bulkhead.cores=2 bulkhead.memory=768M bulkhead.mode=io \
+                    bulkhead.boot_exits=300\n";
         let expectation = Expectation::parse(line);
+        assert_eq!(expectation.boot_exits, 300);
         assert_eq!(expectation.cores, 2);
         assert_eq!(expectation.memory_bytes, 768 << 20);
         assert_eq!(expectation.mode, "io");
         assert_eq!(expectation.reads, 10_000);
+    }
+
+    #[test]
+    fn there_is_a_disk_unless_there_are_no_functions() {
+        assert!(Expectation::parse("quiet").has_disk());
+        assert!(!Expectation::parse("quiet bulkhead.functions=0").has_disk());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The initial RAM disk's own program: checks what a partition was promised.
 //!
 //! It is process 1 of a stock Linux kernel. It mounts the usual file systems, loads the NVMe
-//! driver, checks, prints one line of JSON for each finding (`check: {…}`), and powers off.
+//! driver if there is to be a disk, checks, prints one line of JSON for each finding (`check: {…}`), and powers off.
 //! What to expect is on the kernel's command line, as `bulkhead.…=…`: see [`expectation`].
 //!
 //! It is one process from start to end: the start of another would execute CPUID in its C
@@ -49,7 +49,9 @@ fn run() -> io::Result<()> {
     console::prepare()?;
     let expectation = Expectation::parse(&fs::read_to_string("/proc/cmdline")?);
     system::lock_memory()?;
-    modules::load_all("/modules")?;
+    if expectation.has_disk() {
+        modules::load_all("/modules")?;
+    }
     modes::run(&expectation, &boot)
 }
 

@@ -63,7 +63,11 @@ fn announce(expectation: &Expectation) -> io::Result<()> {
 
 fn check(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
     identity::check(expectation)?;
-    let disk = Disk::open(expectation)?;
+    let disk = if expectation.has_disk() {
+        Disk::open(expectation)?
+    } else {
+        None
+    };
     if let Some(disk) = &disk {
         disk.check(expectation.cores)?;
     }

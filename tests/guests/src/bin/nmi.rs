@@ -13,9 +13,9 @@ use test_guests::{Failure, Verdict, apic, ensure, guest, instruction, processors
 guest!(main);
 
 /// NMIs sent one by one, in each state of the other core.
-const SINGLE: u32 = 100;
+const SINGLE: u32 = 25;
 /// Rounds with NMIs that come in the handler of another.
-const NESTED: u32 = 50;
+const NESTED: u32 = 10;
 /// NMIs sent without a look at whether they arrive.
 const STORM: u32 = 1000;
 /// How long one that should not arrive is waited for: 1 ms at 1 GHz.
