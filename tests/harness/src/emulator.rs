@@ -104,13 +104,13 @@ impl Emulator {
             history: Vec::new(),
             end: None,
         };
-        emulator.limit(RUN_LIMIT);
+        emulator.limit(emulator.stretch(RUN_LIMIT));
         Ok(emulator)
     }
 
-    /// Bounds the whole run, counted from now.
+    /// Bounds the whole run, counted from now; this is not stretched.
     pub fn limit(&mut self, limit: Duration) {
-        self.end = Instant::now().checked_add(self.stretch(limit));
+        self.end = Instant::now().checked_add(limit);
     }
 
     fn stretch(&self, limit: Duration) -> Duration {

@@ -18,6 +18,7 @@ pub mod boot_disk;
 pub mod bundle;
 pub mod emulator;
 pub mod images;
+pub mod kvm;
 pub mod machine;
 pub mod message;
 pub mod monitor;

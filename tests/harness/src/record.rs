@@ -47,11 +47,14 @@ pub struct PartitionSummary {
 /// A run's verdict.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
+    /// The platform, set by whoever chose it.
+    pub machine: Option<&'static str>,
     /// Every partition of the plan.
     pub partitions: Vec<PartitionSummary>,
     /// The memory that Bulkhead keeps for itself.
     pub resident_bytes: Option<u64>,
-    /// Instructions from the kernel's entry to the first of a guest, counted in another run.
+    /// Instructions from the kernel's entry to the first of a guest, counted in another run,
+    /// where they can be counted.
     pub boot_instructions: Option<u64>,
     /// Accesses that the IOMMU blocked.
     pub faults: usize,
@@ -113,6 +116,7 @@ impl Record {
             partition.list_problems(&mut problems);
         }
         Summary {
+            machine: None,
             partitions: self.partitions.clone(),
             resident_bytes: self.resident_bytes,
             boot_instructions: None,

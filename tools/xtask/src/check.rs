@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use harness::serial::Heard;
-use harness::{Emulator, Message, Record, Summary};
+use harness::{Emulator, Message, Platform, Record, Stalled, Summary};
 
 use crate::count;
 use crate::paths::Paths;
@@ -23,17 +23,14 @@ pub const DEFAULT_LIMIT_SECONDS: u64 = 420;
 
 /// Boots, judges, prints the verdict, and returns whether everything holds.
 pub fn run(paths: &Paths, prepared: &Prepared, limit_seconds: u64) -> Result<bool> {
-    let mut emulator = run::start(paths, prepared)?;
-    emulator.limit(Duration::from_secs(limit_seconds));
     progress::step("Checking", &format!("for at most {limit_seconds} s"));
-    let mut record = Record::expecting(&prepared.partitions);
-    let ending = listen(&mut emulator, &mut record)?;
-    emulator.stop();
-    let mut summary = record.summary(ending);
+    let mut summary = boot(paths, prepared, Duration::from_secs(limit_seconds))?;
     if summary.ok {
-        summary.boot_instructions = count(paths, prepared);
+        if is_countable(prepared) {
+            summary.boot_instructions = count(paths, prepared);
+        }
         if prepared.is_example {
-            judge_size(&mut summary);
+            judge_size(&mut summary, prepared);
         }
     }
     for problem in &summary.problems {
@@ -44,20 +41,45 @@ pub fn run(paths: &Paths, prepared: &Prepared, limit_seconds: u64) -> Result<boo
     Ok(summary.ok)
 }
 
+/// Boots once, and once more if the emulator itself stands still.
+fn boot(paths: &Paths, prepared: &Prepared, limit: Duration) -> Result<Summary> {
+    let summary = boot_once(paths, prepared, limit)?;
+    if !summary.problems.contains(&Stalled.to_string()) {
+        return Ok(summary);
+    }
+    progress::step("Retrying", &Stalled.to_string());
+    boot_once(paths, prepared, limit)
+}
+
+fn boot_once(paths: &Paths, prepared: &Prepared, limit: Duration) -> Result<Summary> {
+    let mut emulator = run::start(paths, prepared)?;
+    emulator.limit(limit);
+    let mut record = Record::expecting(&prepared.partitions);
+    let ending = listen(&mut emulator, &mut record)?;
+    let mut summary = record.summary(ending);
+    summary.machine = Some(prepared.machine.platform.name());
+    Ok(summary)
+}
+
+/// Whether instructions can be counted: by a plugin, which only QEMU's own processors have.
+fn is_countable(prepared: &Prepared) -> bool {
+    prepared.machine.platform == Platform::Tcg
+}
+
 /// Holds Bulkhead's own size against what the example may take.
-fn judge_size(summary: &mut Summary) {
-    let limits = [
-        (
-            "resident bytes",
-            summary.resident_bytes,
-            MOST_RESIDENT_BYTES,
-        ),
-        (
+fn judge_size(summary: &mut Summary, prepared: &Prepared) {
+    let mut limits = vec![(
+        "resident bytes",
+        summary.resident_bytes,
+        MOST_RESIDENT_BYTES,
+    )];
+    if is_countable(prepared) {
+        limits.push((
             "instructions up to the first guest's",
             summary.boot_instructions,
             MOST_BOOT_INSTRUCTIONS,
-        ),
-    ];
+        ));
+    }
     for (what, found, most) in limits {
         if found.is_none_or(|found| found > most) {
             let found = found.map_or("not known".to_owned(), |found| found.to_string());
@@ -96,6 +118,7 @@ fn listen(emulator: &mut Emulator, record: &mut Record) -> Result<Option<String>
             Heard::Silence if run::is_interrupted() => {
                 return Ok(Some("ended by the user".to_owned()));
             }
+            Heard::Silence if emulator.is_stalled() => return Ok(Some(Stalled.to_string())),
             Heard::Silence if emulator.is_out_of_time() => {
                 emulator.keep_registers();
                 return Ok(Some("the time is up".to_owned()));

@@ -15,6 +15,7 @@ mod command;
 mod count;
 mod guest;
 mod lint;
+mod machine;
 mod paths;
 mod progress;
 mod run;
@@ -29,7 +30,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use machine::Choice;
 use paths::Paths;
+
+/// The machines that tests run on: those that need nothing of the host.
+const TESTED: [Choice; 2] = [Choice::Qemu, Choice::Bochs];
 
 /// Builds, runs and tests Bulkhead.
 #[derive(Debug, Parser)]
@@ -45,8 +50,11 @@ enum Task {
     Setup,
     /// Build the kernel, the test guests, the tools and the guests' images
     Build,
-    /// Boot Bulkhead with the example plan in QEMU and show the partitions' consoles
+    /// Boot Bulkhead with the example plan and show the partitions' consoles
     Run {
+        /// What to boot it on
+        #[arg(long, value_name = "NAME", default_value = "qemu")]
+        machine: Choice,
         /// Unattended: end by itself, exit 0 only if every check of every partition holds,
         /// and print one line of JSON last
         #[arg(long)]
@@ -58,7 +66,7 @@ enum Task {
         #[arg(
             long,
             value_name = "SECONDS",
-            default_value_t = 420,
+            default_value_t = check::DEFAULT_LIMIT_SECONDS,
             requires = "check"
         )]
         limit: u64,
@@ -70,6 +78,9 @@ enum Task {
         /// Only the emulator cases
         #[arg(long)]
         cases: bool,
+        /// The emulator cases on this machine alone, instead of on QEMU and Bochs
+        #[arg(long, value_name = "NAME")]
+        machine: Option<Choice>,
     },
     /// Check format, lints, lengths, the places of `unsafe`, and the layers
     Lint,
@@ -103,15 +114,27 @@ fn execute(task: &Task) -> Result<bool> {
             setup::bochs(&paths).map(|_| true)
         }
         Task::Build => build(&paths).map(|()| true),
-        Task::Run { check, plan, limit } => {
-            let prepared = run::prepare(&paths, plan.as_deref())?;
+        Task::Run {
+            machine,
+            check,
+            plan,
+            limit,
+        } => {
+            let prepared = run::prepare(&paths, *machine, plan.as_deref())?;
             if *check {
                 check::run(&paths, &prepared, *limit)
             } else {
                 run::run(&paths, &prepared)
             }
         }
-        Task::Test { filter, cases } => test::run(&paths, filter.as_deref(), *cases),
+        Task::Test {
+            filter,
+            cases,
+            machine,
+        } => {
+            let machines = machine.map_or_else(|| TESTED.to_vec(), |machine| vec![machine]);
+            test::run(&paths, filter.as_deref(), *cases, &machines)
+        }
         Task::Lint => lint::run(&paths),
         Task::Symbolize { elf } => symbolize::run(&paths, elf.as_deref()).map(|()| true),
         Task::Prepush => prepush(&paths),
@@ -126,8 +149,8 @@ fn build(paths: &Paths) -> Result<()> {
 }
 
 fn prepush(paths: &Paths) -> Result<bool> {
-    let prepared = |paths| run::prepare(paths, None);
+    let prepared = |paths| run::prepare(paths, Choice::Qemu, None);
     Ok(lint::run(paths)?
-        && test::run(paths, None, false)?
+        && test::run(paths, None, false, &TESTED)?
         && check::run(paths, &prepared(paths)?, check::DEFAULT_LIMIT_SECONDS)?)
 }

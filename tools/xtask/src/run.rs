@@ -9,16 +9,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use harness::serial::Heard;
-use harness::{Check, Emulator, Event, Machine, Message, Platform, Software, bundle, images};
+use harness::{Check, Emulator, Event, Machine, Message, Need, Platform, Software, bundle, images};
 
 use crate::bare;
 use crate::guest;
+use crate::machine::Choice;
 use crate::paths::Paths;
 use crate::progress;
 use crate::setup;
 
-/// The example plan, as it is in the checkout.
+/// The example plans, as they are in the checkout.
 const EXAMPLE: &str = "tools/xtask/plans/example.toml";
+const EXAMPLE_WITHOUT_FUNCTIONS: &str = "tools/xtask/plans/without-functions.toml";
+/// The memory that they are written for.
+const EXAMPLE_MEBIBYTES: u32 = 2048;
 /// How long to listen before looking whether the user wants to end.
 pub const LISTEN: Duration = Duration::from_millis(200);
 /// A run that is watched has no end of its own.
@@ -42,46 +46,66 @@ pub struct Prepared {
     pub is_example: bool,
 }
 
-/// Builds and makes what a run of `plan`, or of the example, needs.
-pub fn prepare(paths: &Paths, plan: Option<&Path>) -> Result<Prepared> {
+/// Builds and makes what a run of `plan`, or of the machine's example, needs.
+pub fn prepare(paths: &Paths, machine: Choice, plan: Option<&Path>) -> Result<Prepared> {
     let toolchain = setup::run(paths)?;
+    let platform = machine.provide(paths)?;
     bare::build_kernel(paths, &toolchain)?;
     guest::build(paths)?;
     let folder = paths.example();
     let is_example = plan.is_none();
     let plan = match plan {
         Some(plan) => plan.to_owned(),
-        None => place_example(paths, &folder)?,
+        None => place_example(paths, &platform, &folder)?,
     };
     progress::step("Compiling", &format!("the plan {}", plan.display()));
     let compiled = bundle::compile(&plan)?;
     let module = folder.join("bundle.img");
     fs::write(&module, &compiled.bytes).with_context(|| format!("writing {}", module.display()))?;
-    let disks = folder.join("disks");
-    images::create(&disks)?;
     Ok(Prepared {
         software: Software {
             kernel: paths.kernel(),
             module: Some(module),
         },
-        machine: Machine::without_functions(Platform::Tcg).with_nvme(&disks),
+        machine: describe(platform, &folder)?,
         partitions: compiled.partitions,
         is_example,
     })
 }
 
 /// A plan names its images relative to itself, so the example goes where they are.
-fn place_example(paths: &Paths, folder: &Path) -> Result<PathBuf> {
+fn place_example(paths: &Paths, platform: &Platform, folder: &Path) -> Result<PathBuf> {
+    let example = if platform.has(Need::Nvme) {
+        EXAMPLE
+    } else {
+        EXAMPLE_WITHOUT_FUNCTIONS
+    };
     let plan = folder.join("plan.toml");
-    fs::copy(paths.root.join(EXAMPLE), &plan).with_context(|| format!("copying {EXAMPLE}"))?;
+    fs::copy(paths.root.join(example), &plan).with_context(|| format!("copying {example}"))?;
     Ok(plan)
+}
+
+/// The machine that the example is written for, with its disks in `folder`.
+fn describe(platform: Platform, folder: &Path) -> Result<Machine> {
+    let has_nvme = platform.has(Need::Nvme);
+    let machine = Machine {
+        memory_mebibytes: EXAMPLE_MEBIBYTES,
+        ..Machine::without_functions(platform)
+    };
+    if !has_nvme {
+        return Ok(machine);
+    }
+    let disks = folder.join("disks");
+    images::create(&disks)?;
+    Ok(machine.with_nvme(&disks))
 }
 
 /// Boots and shows the consoles until every partition has stopped or the user ends it.
 pub fn run(paths: &Paths, prepared: &Prepared) -> Result<bool> {
     let mut emulator = start(paths, prepared)?;
     emulator.limit(WATCHED_LIMIT);
-    progress::step("Running", "Bulkhead in QEMU; Ctrl-C ends it");
+    let name = prepared.machine.platform.name();
+    progress::step("Running", &format!("Bulkhead on {name}; Ctrl-C ends it"));
     let mut screen = Screen::new(io::stdout().is_terminal());
     loop {
         match emulator.hear(LISTEN) {

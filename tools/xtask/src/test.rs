@@ -10,6 +10,7 @@ use harness::{Bench, Platform, Runner};
 use crate::bare;
 use crate::command;
 use crate::guest;
+use crate::machine::Choice;
 use crate::paths::Paths;
 use crate::progress;
 use crate::setup;
@@ -19,13 +20,18 @@ use crate::toolchain::Toolchain;
 const JOBS: usize = 2;
 
 /// Runs the tests whose names contain `filter` and returns whether all passed.
-pub fn run(paths: &Paths, filter: Option<&str>, only_cases: bool) -> Result<bool> {
+pub fn run(
+    paths: &Paths,
+    filter: Option<&str>,
+    only_cases: bool,
+    machines: &[Choice],
+) -> Result<bool> {
     let toolchain = setup::run(paths)?;
     let mut tally = Tally::default();
     if !only_cases {
         add(&mut tally, test_host(paths, filter)?);
     }
-    match test_emulated(paths, &toolchain, filter) {
+    match test_emulated(paths, &toolchain, filter, machines) {
         Ok(part) => add(&mut tally, part),
         Err(error) => {
             println!("the emulator cases could not be run: {error:#}");
@@ -43,12 +49,17 @@ pub fn run(paths: &Paths, filter: Option<&str>, only_cases: bool) -> Result<bool
 }
 
 /// Builds what the emulator cases need, and runs them.
-fn test_emulated(paths: &Paths, toolchain: &Toolchain, filter: Option<&str>) -> Result<Tally> {
+fn test_emulated(
+    paths: &Paths,
+    toolchain: &Toolchain,
+    filter: Option<&str>,
+    machines: &[Choice],
+) -> Result<Tally> {
     bare::build_kernel(paths, toolchain)?;
     bare::build_test_guests(paths, toolchain)?;
     guest::build(paths)?;
-    let bochs = setup::bochs(paths)?;
-    harness::bochs::check(&bochs)?;
+    let machines = machines.iter().map(|machine| machine.provide(paths));
+    let platforms = machines.collect::<Result<Vec<_>>>()?;
     let runner = Runner {
         bench: Bench {
             platform: Platform::Tcg,
@@ -57,7 +68,7 @@ fn test_emulated(paths: &Paths, toolchain: &Toolchain, filter: Option<&str>) -> 
             linux: paths.example(),
             folder: paths.logs(),
         },
-        platforms: vec![Platform::Tcg, Platform::Bochs(bochs)],
+        platforms,
         filter: filter.map(str::to_owned),
         jobs: JOBS,
     };
