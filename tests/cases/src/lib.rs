@@ -23,7 +23,7 @@ mod linux_stops;
 mod non_maskable;
 mod outside;
 mod plan_misfit;
-mod plans;
+pub mod plans;
 mod processor_state;
 mod restarts;
 mod stops;

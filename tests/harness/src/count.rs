@@ -28,8 +28,8 @@ pub struct Count {
 pub struct Kind {
     /// The address space identifier of the guest: the partition's place in the plan, from 1.
     pub space: u32,
-    /// Whether the guest had marked a moment before: its start is over.
-    pub marked: bool,
+    /// How many moments the guest had marked before.
+    pub marks: u32,
     /// EXITCODE.
     pub code: u64,
     /// RDMSR, WRMSR: the register's number; else 0.

@@ -54,11 +54,20 @@ impl Plugin {
 
     /// Lets `machine`, which starts Bulkhead, count into the file `output`.
     pub fn watch(&self, machine: &mut Machine, output: &Path, options: &str) {
+        self.load(machine, output, &format!("{}{options}", self.kernel));
+    }
+
+    /// Lets `machine`, which starts a guest without any hypervisor, count into `output`.
+    pub fn watch_bare(&self, machine: &mut Machine, output: &Path) {
+        self.load(machine, output, "");
+    }
+
+    fn load(&self, machine: &mut Machine, output: &Path, options: &str) {
         let (library, output) = (self.library.display(), output.display());
         machine.extra.push("-plugin".to_owned());
         machine
             .extra
-            .push(format!("{library},output={output}{}{options}", self.kernel));
+            .push(format!("{library},output={output}{options}"));
     }
 }
 

@@ -7,12 +7,12 @@
 //! - `output=FILE`, where the count goes as JSON when QEMU ends,
 //! - `text=0x…-0x…` and `entry=0x…`: where the hypervisor's code is, with virtual = physical,
 //!   and its first instruction; without these every instruction is a guest's,
-//! - `exact=on`: count guests' instructions one by one. Else whole blocks are counted as they
-//!   begin, which is faster, and too much where one is left in its middle,
 //! - `profile=on`: also say where the instructions up to the first VMRUN are,
 //! - `end=first-guest`: end QEMU at the first VMRUN.
 //!
-//! The hypervisor's own instructions are always counted one by one. Code is the hypervisor's
+//! The hypervisor's own instructions are counted one by one, all others by blocks as they begin,
+//! which is faster, and too much where one is left in its middle: exact only where QEMU makes
+//! blocks of one instruction. Code is the hypervisor's
 //! by where it is in the host's memory: a guest cannot pass for it. An execution of a repeated
 //! string instruction counts as one instruction, as hardware counts it, whatever it repeats.
 //!
@@ -33,10 +33,11 @@ struct Arguments {
     output: String,
     text: Option<(u64, u64)>,
     entry: u64,
-    exact: bool,
     profile: bool,
     end_at_first_guest: bool,
 }
+
+const CPUID: [u8; 2] = [0x0F, 0xA2];
 
 static ARGUMENTS: OnceLock<Arguments> = OnceLock::new();
 /// Where physical address 0 is in QEMU's memory, once the entry has been seen.
@@ -88,7 +89,6 @@ impl Arguments {
                 let (start, end) = value.split_once('-')?;
                 self.text = Some((number(start)?, number(end)?));
             }
-            "exact" => self.exact = value == "on",
             "profile" => self.profile = value == "on",
             "end" => self.end_at_first_guest = value == "first-guest",
             _ => return None,
@@ -120,18 +120,11 @@ extern "C" fn on_translation(_id: u64, block: *mut RawBlock) {
         block.instructions().for_each(watch_hypervisor);
         return;
     }
-    let exact = arguments().exact;
-    for instruction in block.instructions() {
-        if exact {
-            count(instruction);
-        }
-        if let [0x0F, 0xA2, ..] = instruction.bytes() {
-            instruction.on_execution(processor::on_guests_cpuid, Registers::Read, 0);
-        }
+    let instructions = block.instructions();
+    for instruction in instructions.filter(|one| one.bytes().starts_with(&CPUID)) {
+        instruction.on_execution(processor::on_guests_cpuid, Registers::Read, 0);
     }
-    if !exact {
-        block.on_execution(processor::on_block, block.instructions().count());
-    }
+    block.on_execution(processor::on_block, block.instructions().count());
 }
 
 /// Learns where physical memory is in QEMU's, by the hypervisor's first instruction.

@@ -180,7 +180,7 @@ pub extern "C" fn on_exit(index: c_uint, _data: *mut c_void) {
     let space = processor.space.load(Ordering::Relaxed);
     let mut kind = Kind {
         space,
-        marked: false,
+        marks: 0,
         code: field(EXITCODE),
         register: 0,
         write: 0,
@@ -191,10 +191,11 @@ pub extern "C" fn on_exit(index: c_uint, _data: *mut c_void) {
         kind.write = field(EXITINFO1);
     }
     let mut total = lock(&TOTAL);
-    // An exit for the mark itself is still one of the guest's start.
-    let mut marks = total.count.marks.iter().filter(|mark| mark.space == space);
+    // An exit for a mark itself is one before it.
     let own = processor.guest.load(Ordering::Relaxed);
-    kind.marked = marks.any(|mark| mark.processor != index || mark.guest != own);
+    let is_before = |mark: &&Mark| mark.processor != index || mark.guest != own;
+    let marks = total.count.marks.iter().filter(|mark| mark.space == space);
+    kind.marks = u32::try_from(marks.filter(is_before).count()).unwrap_or(u32::MAX);
     let (count, _) = total.exits.entry(kind.clone()).or_default();
     *count = count.wrapping_add(1);
     *lock(&processor.exit) = Some((kind, processor.root.load(Ordering::Relaxed)));
