@@ -133,8 +133,6 @@ impl Foundation {
         }
         // SAFETY: the plan's author says that a 16550, and nothing else, is there.
         unsafe { console::open(plan.machine.console.port) };
-        time::calibrate().map_err(BootError::Time)?;
-        wall_clock::initialise();
         Ok(Self {
             firmware,
             bundle,
@@ -189,7 +187,9 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
     }
     choose_kick(B::KICK);
     Core::new(found)?.install();
+    time::calibrate().map_err(BootError::Time)?;
     time::calibrate_timer();
+    wall_clock::initialise();
     let iommu = Iommu::block_all(
         foundation.firmware.dmar.as_deref(),
         foundation.plan.machine.iommu,

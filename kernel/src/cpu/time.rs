@@ -11,19 +11,25 @@ use crate::log;
 
 /// The PIT's input clock in hertz (Intel 82C54 data sheet).
 const PIT_HERTZ: u64 = 1_193_182;
-/// How many PIT ticks the counter is watched: 10 ms.
-const PIT_TICKS: u16 = 11_932;
+/// How many PIT ticks the time stamp counter is watched: about 10 ms, and 0.1 ms to find out
+/// how long the local APIC's timer takes.
+const SAMPLE_TICKS: u16 = 11_932;
+const TRIAL_TICKS: u16 = 120;
 const PIT_CHANNEL_2: u16 = 0x42;
 const PIT_COMMAND: u16 = 0x43;
 /// Channel 2, low byte then high byte, mode 0 (interrupt on terminal count), binary.
 const PIT_CHANNEL_2_ONE_SHOT: u8 = 0xb0;
+/// Holds channel 2's count until it is read.
+const PIT_CHANNEL_2_LATCH: u8 = 0x80;
 /// Port B of the 8255: bit 0 gates channel 2, bit 1 is the speaker, bit 5 channel 2's output.
 const PORT_B: u16 = 0x61;
 const PORT_B_GATE: u8 = 1 << 0;
 const PORT_B_SPEAKER: u8 = 1 << 1;
 const PORT_B_OUTPUT: u8 = 1 << 5;
-/// Port reads take about 1 µs: far more than 10 ms of them means that no PIT counts.
-const PIT_ATTEMPTS: u32 = 10_000_000;
+/// Port reads take about 1 µs: far more than a trial's of them means that no PIT counts.
+const PIT_ATTEMPTS: u32 = 100_000;
+/// How often a sample is taken anew that took so long that the PIT ran out.
+const SAMPLE_ATTEMPTS: u32 = 3;
 
 /// How long the local APIC's timer is watched.
 const TIMER_SAMPLE_MILLISECONDS: u64 = 1;
@@ -49,7 +55,8 @@ pub fn read_tsc() -> u64 {
 }
 
 /// Finds the time stamp counter's frequency: CPUID leaf 15h's, if the PIT does not contradict
-/// it, which is said; else what the PIT measures.
+/// it, which is said; else what the PIT measures. With the local APIC enabled, whose timer it
+/// sets, and interrupts taken.
 ///
 /// # Errors
 /// There is neither.
@@ -86,47 +93,80 @@ fn measure_by_pit(told: Option<u64>) -> Option<u64> {
     // Where the PIT is switched off to save power, CPUID tells the frequency well enough for
     // a bound that is not felt.
     let patience = told.map_or(u64::MAX, |hertz| hertz / 10);
+    let alarm = find_alarm(patience)?;
     let mut samples = [0; 3];
     for sample in &mut samples {
-        *sample = measure_once(patience).filter(|hertz| *hertz > 0)?;
+        let measured = (0..SAMPLE_ATTEMPTS).find_map(|_| measure_once(alarm));
+        *sample = measured.filter(|hertz| *hertz > 0)?;
     }
     Some(tsc::median(samples))
 }
 
-/// One measurement, of at most `patience` ticks of the time stamp counter.
-fn measure_once(patience: u64) -> Option<u64> {
+/// How many ticks of the local APIC's timer make a sample, found in at most `patience` ticks
+/// of the time stamp counter; `None` if no PIT counts.
+fn find_alarm(patience: u64) -> Option<u32> {
     start_pit();
-    let start = read_tsc();
     // The output is low from the control word on. Where no PIT is, all bits read one.
     if pit_has_ended() {
         return None;
     }
-    let ended = (0..PIT_ATTEMPTS)
-        .take_while(|_| read_tsc().wrapping_sub(start) < patience)
-        .any(|_| pit_has_ended());
-    let ticks = read_tsc().checked_sub(start)?;
-    let hertz = ticks
-        .checked_mul(PIT_HERTZ)?
-        .checked_div(PIT_TICKS.into())?;
-    ended.then_some(hertz)
+    let start = read_tsc();
+    let mut passed = 0;
+    let ticks = local_apic::measure_timer(|| {
+        let in_time = |_: &u32| read_tsc().wrapping_sub(start) < patience;
+        let mut looks = (0..PIT_ATTEMPTS).take_while(in_time);
+        let _ = looks.any(|_| {
+            passed = u16::MAX.wrapping_sub(read_pit());
+            passed >= TRIAL_TICKS
+        });
+    });
+    let sample = u64::from(ticks).checked_mul(SAMPLE_TICKS.into())?;
+    let ticks = u32::try_from(sample.checked_div(passed.into())?).ok()?;
+    (passed >= TRIAL_TICKS).then_some(ticks)
 }
 
-/// Lets channel 2 of the PIT count from [`PIT_TICKS`] down.
+/// One measurement, in HLT for `alarm` ticks of the local APIC's timer; `None` if that took
+/// longer than the PIT can count.
+fn measure_once(alarm: u32) -> Option<u64> {
+    start_pit();
+    let (first, start) = (read_pit(), read_tsc());
+    local_apic::start_timer(alarm);
+    interrupts::wait_unless(|| false);
+    local_apic::stop_timer();
+    let (last, end) = (read_pit(), read_tsc());
+    if pit_has_ended() {
+        return None;
+    }
+    let ticks = end.checked_sub(start)?.checked_mul(PIT_HERTZ)?;
+    ticks.checked_div(first.checked_sub(last)?.into())
+}
+
+/// Lets channel 2 of the PIT count down from all ones, for 55 ms.
 fn start_pit() {
     // SAFETY: no other code uses PIT channel 2 or port B, and the speaker stays off.
     let port_b = unsafe { port::read_u8(PORT_B) } & !PORT_B_SPEAKER;
-    let [low, high] = PIT_TICKS.to_le_bytes();
     let program = [
         (PORT_B, port_b & !PORT_B_GATE),
         (PIT_COMMAND, PIT_CHANNEL_2_ONE_SHOT),
-        (PIT_CHANNEL_2, low),
-        (PIT_CHANNEL_2, high),
+        (PIT_CHANNEL_2, u8::MAX),
+        (PIT_CHANNEL_2, u8::MAX),
         (PORT_B, port_b | PORT_B_GATE),
     ];
     for (number, value) in program {
         // SAFETY: as above.
         unsafe { port::write_u8(number, value) };
     }
+}
+
+/// Channel 2's count.
+fn read_pit() -> u16 {
+    // SAFETY: no other code uses PIT channel 2.
+    unsafe { port::write_u8(PIT_COMMAND, PIT_CHANNEL_2_LATCH) };
+    // SAFETY: as above; low byte, then high byte.
+    let low = unsafe { port::read_u8(PIT_CHANNEL_2) };
+    // SAFETY: as above.
+    let high = unsafe { port::read_u8(PIT_CHANNEL_2) };
+    u16::from_le_bytes([low, high])
 }
 
 /// Whether channel 2 has counted down.

@@ -4,10 +4,11 @@
 //! neither the kernel, the boot module nor any partition owns. None is ever given back.
 
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use addr::{Address, HostPhysical, PageSize, Range};
 use page_table::TableMemory;
-use spin::Mutex;
+use spin::Once;
 
 use super::physical::Ram;
 
@@ -21,30 +22,30 @@ pub const fn pool_bytes(cores: usize) -> u64 {
     PARTITION_BYTES.saturating_add(CORE_BYTES.saturating_mul(cores as u64))
 }
 
-static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+static POOL: Once<Pool> = Once::new();
 
 struct Pool {
     ram: Ram,
-    used: u64,
+    used: AtomicU64,
 }
 
 /// Gives the pool its memory, once.
 pub fn initialise(ram: Ram) {
-    POOL.lock().get_or_insert(Pool { ram, used: 0 });
+    let used = AtomicU64::new(0);
+    POOL.call_once(|| Pool { ram, used });
 }
 
 /// Takes `count` consecutive frames, cleared; `None` if the pool has no more.
 pub fn allocate(count: u64) -> Option<Ram> {
-    let mut guard = POOL.lock();
-    let pool = guard.as_mut()?;
+    let pool = POOL.get()?;
     let bytes = count.checked_mul(PageSize::Size4KiB.bytes())?;
-    let end = pool.used.checked_add(bytes)?;
-    let start = pool.ram.range().start().checked_add(pool.used)?;
-    let range = Range::new(start, bytes)?;
-    if !pool.ram.range().encloses(range) {
-        return None;
-    }
-    pool.used = end;
+    let room = pool.ram.range().bytes();
+    let end = |used: u64| used.checked_add(bytes).filter(|end| *end <= room);
+    let used = pool
+        .used
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, end)
+        .ok()?;
+    let range = Range::new(pool.ram.range().start().checked_add(used)?, bytes)?;
     // SAFETY: the range is part of the pool, which the pool's own `Ram` vouches for; `used`
     // only grows, so no frame is given out twice, and the pool itself touches none again.
     let frames = unsafe { Ram::new(range) };
@@ -76,7 +77,8 @@ pub fn keep(bytes: &[u8]) -> Option<&'static [u8]> {
 
 /// The bytes given out.
 pub fn used() -> u64 {
-    POOL.lock().as_ref().map_or(0, |pool| pool.used)
+    POOL.get()
+        .map_or(0, |pool| pool.used.load(Ordering::Relaxed))
 }
 
 /// Memory for page tables that the CPU or a coherent IOMMU reads.
@@ -128,8 +130,7 @@ impl TableMemory for FlushedTables {
 fn entry(table: HostPhysical, index: usize) -> Option<(Ram, u64)> {
     let offset = (index as u64).checked_mul(8)?;
     let range = Range::new(table, PageSize::Size4KiB.bytes())?;
-    let guard = POOL.lock();
-    if !guard.as_ref()?.ram.range().encloses(range) {
+    if !POOL.get()?.ram.range().encloses(range) {
         return None;
     }
     // SAFETY: the range lies in the pool, which is mapped RAM without Rust objects. It

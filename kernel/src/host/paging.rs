@@ -105,12 +105,7 @@ pub fn largest_page() -> PageSize {
 pub fn map_device(range: Range<HostPhysical>) -> Result<(), MapError> {
     let mut guard = TABLE.lock();
     let table = guard.as_mut().ok_or(MapError::OutOfTables)?;
-    let is_device = |page: HostPhysical| {
-        let found = table.translate(&CoherentTables, page);
-        found.is_some_and(|found| found.kind == MemoryKind::Uncached)
-    };
-    let mut pages = (0..range.bytes()).step_by(PageSize::Size4KiB.bytes() as usize);
-    if pages.all(|offset| range.start().checked_add(offset).is_some_and(is_device)) {
+    if is_device(table, range) {
         return Ok(());
     }
     map(
@@ -119,6 +114,19 @@ pub fn map_device(range: Range<HostPhysical>) -> Result<(), MapError> {
         Access::READ | Access::WRITE,
         MemoryKind::Uncached,
     )
+}
+
+/// Whether all of `range` is mapped as a device's, looked at leaf by leaf.
+fn is_device(table: &PageTable<Host>, range: Range<HostPhysical>) -> bool {
+    let mut next = Some(range.start());
+    while let Some(page) = next.filter(|page| *page < range.end()) {
+        let found = table.translate(&CoherentTables, page);
+        let Some(leaf) = found.filter(|found| found.kind == MemoryKind::Uncached) else {
+            return false;
+        };
+        next = page.align_down(leaf.page).checked_add(leaf.page.bytes());
+    }
+    true
 }
 
 /// Takes the page at `page` out of the address space.

@@ -9,6 +9,7 @@ use crate::host::paging;
 use crate::host::physical::Registers;
 
 const FUNCTION_BYTES: u64 = 4096;
+const DEVICE_BYTES: u64 = 8 * FUNCTION_BYTES;
 const BUS_BYTES: u64 = 1 << 20;
 
 /// The window onto the configuration space of segment 0.
@@ -57,6 +58,13 @@ impl Ecam {
             registers: self.registers,
             offset,
         }
+    }
+
+    /// Whether function 0 of a device answers: its vendor ID is not all ones.
+    pub fn has_device(&self, bus: u8, device: u8) -> bool {
+        let bus = u64::from(bus.wrapping_sub(self.first_bus)).wrapping_mul(BUS_BYTES);
+        let device = u64::from(device).wrapping_mul(DEVICE_BYTES);
+        self.registers.read_u16(bus.wrapping_add(device)) != u16::MAX
     }
 
     /// The buses that the window shows.

@@ -22,7 +22,9 @@ impl Inventory {
         let mut functions = Vec::new();
         if let Some(ecam) = &ecam {
             for bus in ecam.buses() {
-                functions.extend((0..32).flat_map(|device| of_device(ecam, bus, device)));
+                // Most devices are absent: they must cost little.
+                let present = (0..32).filter(|device| ecam.has_device(bus, *device));
+                functions.extend(present.flat_map(|device| of_device(ecam, bus, device)));
             }
         }
         Self { ecam, functions }

@@ -35,7 +35,7 @@ pub struct Guest {
 impl Guest {
     /// The partition `alpha`: core 1.
     pub fn alpha(image: &'static str) -> Self {
-        Self::new("alpha", image, &[1], ALPHA_START)
+        Self::named("alpha", image, &[1], ALPHA_START)
     }
 
     /// `alpha` with a guest that begins when its neighbour has long been listening.
@@ -45,7 +45,7 @@ impl Guest {
 
     /// The partition `beta`: cores 2 and 3.
     pub fn beta(image: &'static str) -> Self {
-        Self::new("beta", image, &[2, 3], BETA_START)
+        Self::named("beta", image, &[2, 3], BETA_START)
     }
 
     /// `beta` with the guest that listens for a while to whether anybody disturbs it. An
@@ -54,7 +54,13 @@ impl Guest {
         Self::beta("bystander").with_argument("seconds=3")
     }
 
-    fn new(name: &'static str, image: &'static str, cores: &'static [u32], start: u64) -> Self {
+    /// The partition `name`, with these cores and [`MEBIBYTES`] of memory at `start`.
+    pub fn named(
+        name: &'static str,
+        image: &'static str,
+        cores: &'static [u32],
+        start: u64,
+    ) -> Self {
         Self {
             name,
             image,

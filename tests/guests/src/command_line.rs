@@ -74,10 +74,18 @@ pub fn value(name: &str) -> Option<&'static str> {
 /// The numbers of `name=number,number…`, decimal or with 0x.
 pub fn numbers(name: &str) -> impl Iterator<Item = u64> + use<> {
     let list = value(name).unwrap_or_default();
-    list.split(',').filter_map(number)
+    list.split(',').filter_map(parse)
 }
 
-fn number(text: &str) -> Option<u64> {
+/// The number of `name=number`, decimal or with 0x, if it is given.
+#[must_use]
+pub fn number(name: &str) -> Option<u32> {
+    numbers(name)
+        .next()
+        .and_then(|number| number.try_into().ok())
+}
+
+fn parse(text: &str) -> Option<u64> {
     match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),

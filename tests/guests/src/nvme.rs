@@ -24,13 +24,15 @@ const ENABLE: u32 = 1 | 6 << 16 | 4 << 20;
 /// Status: ready; fatal.
 const READY: u32 = 1;
 const FATAL: u32 = 1 << 1;
-/// Queues of 16 entries, counted from 0.
-const ATTRIBUTES: u32 = 15 << 16 | 15;
+const ENTRIES: u32 = 16;
+const LAST_ENTRY: u32 = ENTRIES - 1;
+/// Queues of so many entries, counted from 0.
+const ATTRIBUTES: u32 = LAST_ENTRY << 16 | LAST_ENTRY;
 const CREATE_IO_SUBMISSION_QUEUE: u32 = 1;
 const READ: u32 = 2;
 const CREATE_IO_COMPLETION_QUEUE: u32 = 5;
-/// Both queues are number 1, have 16 entries, and lie in one piece.
-const IO_QUEUE: u32 = 15 << 16 | 1;
+/// Both queues are number 1, as long as the admin queues, and lie in one piece.
+const IO_QUEUE: u32 = LAST_ENTRY << 16 | 1;
 const CONTIGUOUS: u32 = 1;
 const ENTRY_BYTES: u64 = 64;
 const IDENTIFY: u32 = 6;
@@ -209,5 +211,56 @@ impl Controller {
             .write(offset, u32::from_le_bytes([a, b, c, d]));
         self.registers
             .write(offset.wrapping_add(4), u32::from_le_bytes([e, f, g, h]));
+    }
+}
+
+/// The admin queues, used for one Identify after another.
+#[derive(Debug, Clone, Copy)]
+pub struct Queue {
+    controller: Controller,
+    tail: u32,
+    head: u32,
+    /// The phase of completions that are new.
+    phase: u16,
+}
+
+impl Queue {
+    /// The queues of `controller`, which has just been restarted.
+    #[must_use]
+    pub const fn new(controller: Controller) -> Self {
+        Self {
+            controller,
+            tail: 0,
+            head: 0,
+            phase: 1,
+        }
+    }
+
+    /// Submits an Identify into the guest's own buffer.
+    pub fn submit_identify(&mut self) {
+        let Controller { submission, .. } = self.controller;
+        let at = u64::from(self.tail).wrapping_mul(ENTRY_BYTES);
+        submission.write(at, IDENTIFY);
+        submission.write(at.wrapping_add(24), OWN_BUFFER);
+        submission.write(at.wrapping_add(40), IDENTIFY_CONTROLLER);
+        self.tail = self.tail.wrapping_add(1) % ENTRIES;
+        let registers = self.controller.registers;
+        registers.write(SUBMISSION_DOORBELL, self.tail);
+    }
+
+    /// Takes the next completion and returns its status; `None` if none has come.
+    pub fn complete(&mut self) -> Option<u16> {
+        let at = u64::from(self.head).wrapping_mul(16).wrapping_add(14);
+        let status = self.controller.completion.read::<u16>(at);
+        if status & 1 != self.phase {
+            return None;
+        }
+        self.head = self.head.wrapping_add(1) % ENTRIES;
+        if self.head == 0 {
+            self.phase ^= 1;
+        }
+        let registers = self.controller.registers;
+        registers.write(COMPLETION_DOORBELL, self.head);
+        Some(status >> 1)
     }
 }

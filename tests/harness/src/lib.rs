@@ -16,6 +16,7 @@ pub mod bench;
 pub mod bochs;
 pub mod boot_disk;
 pub mod bundle;
+pub mod count;
 pub mod emulator;
 pub mod images;
 pub mod kvm;

@@ -55,6 +55,9 @@ pub struct Machine {
     pub images: Option<PathBuf>,
     /// How the kernel gets into memory.
     pub boot: Boot,
+    /// QEMU's own processors only: time is a count of instructions, so that two runs are equal.
+    /// Slow, for bare guests.
+    pub counts_time: bool,
     /// Further arguments for QEMU, as they are: a plugin, for one.
     pub extra: Vec<String>,
 }
@@ -75,6 +78,7 @@ impl Machine {
             iommu,
             images: None,
             boot,
+            counts_time: false,
             extra: Vec::new(),
         }
     }

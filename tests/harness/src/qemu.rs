@@ -14,6 +14,9 @@ use crate::platform::Platform;
 /// The program.
 pub const PROGRAM: &str = "qemu-system-x86_64";
 
+/// The model of its own processors.
+const MODEL: &str = "EPYC-Rome,+x2apic,+vgif";
+
 /// QEMU with `machine` and `software`: the serial line is its standard output, the monitor
 /// listens at `monitor`. What it has to make goes into `folder`.
 pub fn command(
@@ -55,7 +58,10 @@ fn arguments(machine: &Machine) -> Vec<String> {
     let (kind, accelerator, model) = match machine.platform {
         // VT-d remaps interrupts only where QEMU itself emulates the I/O APIC.
         Platform::Kvm => ("q35,kernel-irqchip=split", "kvm", "host"),
-        _ => ("q35", "tcg,thread=multi", "EPYC-Rome,+x2apic,+vgif"),
+        // QEMU 10.0 ends with "Bad icount read" if RDMSR or WRMSR of the local APIC's timer is
+        // not the last instruction of its block.
+        _ if machine.counts_time => ("q35", "tcg,thread=single,one-insn-per-tb=on", MODEL),
+        _ => ("q35", "tcg,thread=multi", MODEL),
     };
     // Of a feature that is both added and taken away, QEMU takes away.
     let without = match machine.without {
@@ -65,6 +71,9 @@ fn arguments(machine: &Machine) -> Vec<String> {
     };
     push(&mut arguments, "-machine", kind);
     push(&mut arguments, "-accel", accelerator);
+    if machine.counts_time {
+        push(&mut arguments, "-icount", "shift=3,sleep=off");
+    }
     push(&mut arguments, "-cpu", &format!("{model}{without}"));
     push(&mut arguments, "-smp", &machine.processors.to_string());
     push(

@@ -1,13 +1,13 @@
-//! Counts Bulkhead's instructions from the kernel's entry to the first guest's, in a run of
-//! its own: the counting plugin slows the emulator and ends it at the first VMRUN.
+//! The counting plugin: built, told where Bulkhead's code is, and its count read back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use harness::Emulator;
+use harness::count::Count;
 use harness::serial::Heard;
+use harness::{Emulator, Machine};
 use object::{Object, ObjectSymbol};
 
 use crate::command;
@@ -15,27 +15,90 @@ use crate::paths::Paths;
 use crate::progress;
 use crate::run::{LISTEN, Prepared};
 
-/// The kernel's first instruction.
+/// The kernel's first instruction: QEMU enters by the PVH note, not at the ELF's own entry,
+/// which is Multiboot2's.
 const ENTRY: &str = "pvh_entry";
-/// How long Bulkhead may take to start a guest.
+/// Where the kernel's code starts and ends.
+const TEXT: [&str; 2] = ["text_start", "text_end"];
+/// How long Bulkhead may take to start a guest while it is counted.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The instructions, without the repeated string stores that clear memory.
+/// The plugin, built, with what it must know of the kernel.
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    library: PathBuf,
+    kernel: String,
+}
+
+impl Plugin {
+    /// Builds the plugin and looks at the kernel's symbols.
+    pub fn build(paths: &Paths) -> Result<Self> {
+        let target = paths.target.join("plugin");
+        let mut cargo = command::new("cargo", &paths.root);
+        cargo.args(["build", "--quiet", "--release"]);
+        cargo.args(["--package", "instruction-count", "--target-dir"]);
+        command::run(cargo.arg(&target))?;
+        let elf = fs::read(paths.kernel()).context("reading the kernel")?;
+        let elf = object::File::parse(&*elf)?;
+        let find = |name| {
+            let symbol = elf.symbol_by_name(name).map(|symbol| symbol.address());
+            symbol.with_context(|| format!("the kernel has no symbol {name}"))
+        };
+        let [start, end] = TEXT;
+        let (entry, start, end) = (find(ENTRY)?, find(start)?, find(end)?);
+        Ok(Self {
+            library: target.join("release").join("libinstruction_count.so"),
+            kernel: format!(",entry={entry:#x},text={start:#x}-{end:#x}"),
+        })
+    }
+
+    /// Lets `machine`, which starts Bulkhead, count into the file `output`.
+    pub fn watch(&self, machine: &mut Machine, output: &Path, options: &str) {
+        self.load(machine, output, &format!("{}{options}", self.kernel));
+    }
+
+    /// Lets `machine`, which starts a guest without any hypervisor, count into `output`.
+    pub fn watch_bare(&self, machine: &mut Machine, output: &Path) {
+        self.load(machine, output, "");
+    }
+
+    fn load(&self, machine: &mut Machine, output: &Path, options: &str) {
+        let (library, output) = (self.library.display(), output.display());
+        machine.extra.push("-plugin".to_owned());
+        machine
+            .extra
+            .push(format!("{library},output={output}{options}"));
+    }
+}
+
+/// What a plugin has written to `output`.
+pub fn read(output: &Path) -> Result<Count> {
+    let text = fs::read_to_string(output)
+        .with_context(|| format!("QEMU ended without a count, {}", output.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no count", output.display()))
+}
+
+/// Bulkhead's instructions from the kernel's entry to the first guest's, in a run of its own
+/// that ends there.
 pub fn boot_instructions(paths: &Paths, prepared: &Prepared) -> Result<u64> {
     progress::step("Counting", "the instructions up to the first guest's");
-    let plugin = build_plugin(paths)?;
-    let entry = read_entry(&paths.kernel())?;
+    let count = count_boot(&Plugin::build(paths)?, paths, prepared, "")?;
+    count.first_entry.context("no guest was entered")
+}
+
+/// Boots with `options` for the plugin, up to the first guest's first instruction.
+pub fn count_boot(
+    plugin: &Plugin,
+    paths: &Paths,
+    prepared: &Prepared,
+    options: &str,
+) -> Result<Count> {
     let logs = paths.logs().join("count");
     fs::create_dir_all(&logs)?;
-    let output = logs.join("instructions");
+    let output = logs.join("count.json");
     let _ = fs::remove_file(&output);
     let mut machine = prepared.machine.clone();
-    machine.extra.push("-plugin".to_owned());
-    machine.extra.push(format!(
-        "{},entry={entry:#x},output={}",
-        plugin.display(),
-        output.display()
-    ));
+    plugin.watch(&mut machine, &output, &format!(",end=first-guest{options}"));
     let mut emulator = Emulator::start(&machine, &prepared.software, &logs)?;
     emulator.limit(LIMIT);
     loop {
@@ -45,41 +108,5 @@ pub fn boot_instructions(paths: &Paths, prepared: &Prepared) -> Result<u64> {
             Heard::Line(_) | Heard::Silence => {}
         }
     }
-    let text = fs::read_to_string(&output)
-        .with_context(|| format!("QEMU ended without a count; logs: {}", logs.display()))?;
-    parse(&text).with_context(|| format!("the count is `{text}`"))
-}
-
-fn build_plugin(paths: &Paths) -> Result<PathBuf> {
-    let target = paths.target.join("plugin");
-    let mut cargo = command::new("cargo", &paths.root);
-    cargo.args(["build", "--quiet", "--release"]);
-    cargo.args(["--package", "instruction-count", "--target-dir"]);
-    command::run(cargo.arg(&target))?;
-    Ok(target.join("release").join("libinstruction_count.so"))
-}
-
-/// QEMU enters by the PVH note, not at the ELF's own entry, which is Multiboot2's.
-fn read_entry(kernel: &Path) -> Result<u64> {
-    let bytes = fs::read(kernel).with_context(|| format!("reading {}", kernel.display()))?;
-    let symbol = object::File::parse(&*bytes)?
-        .symbol_by_name(ENTRY)
-        .map(|symbol| symbol.address());
-    symbol.with_context(|| format!("{} has no symbol {ENTRY}", kernel.display()))
-}
-
-/// Reads the first of the plugin's two numbers.
-fn parse(text: &str) -> Option<u64> {
-    text.split_whitespace().next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_count_without_string_stores_comes_first() {
-        assert_eq!(parse("17474 5\n"), Some(17474));
-        assert_eq!(parse(""), None);
-    }
+    read(&output)
 }

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod bare;
+mod bench;
 mod check;
 mod command;
 mod count;
@@ -82,6 +83,15 @@ enum Task {
         #[arg(long, value_name = "NAME")]
         machine: Option<Choice>,
     },
+    /// Count exits, instructions, bytes and lines, and compare with what is committed
+    Bench {
+        /// What takes a few minutes; a number that got worse is an error
+        #[arg(long)]
+        gate: bool,
+        /// Put the numbers in place of the committed ones
+        #[arg(long)]
+        commit: bool,
+    },
     /// Check format, lints, lengths, the places of `unsafe`, and the layers
     Lint,
     /// Read a crash record on standard input and name the addresses in it
@@ -135,6 +145,7 @@ fn execute(task: &Task) -> Result<bool> {
             let machines = machine.map_or_else(|| TESTED.to_vec(), |machine| vec![machine]);
             test::run(&paths, filter.as_deref(), *cases, &machines)
         }
+        Task::Bench { gate, commit } => bench(&paths, *gate, *commit),
         Task::Lint => lint::run(&paths),
         Task::Symbolize { elf } => symbolize::run(&paths, elf.as_deref()).map(|()| true),
         Task::Prepush => prepush(&paths),
@@ -146,6 +157,21 @@ fn build(paths: &Paths) -> Result<()> {
     guest::build(paths)?;
     bare::build_kernel(paths, &toolchain)?;
     bare::build_test_guests(paths, &toolchain)
+}
+
+fn bench(paths: &Paths, gate: bool, commit: bool) -> Result<bool> {
+    let extent = if gate {
+        bench::Extent::Gate
+    } else {
+        bench::Extent::Full
+    };
+    let usage = if commit {
+        bench::Use::Commit
+    } else {
+        bench::Use::Compare
+    };
+    let linux = run::prepare(paths, Choice::Qemu, None)?;
+    bench::run(paths, &linux, extent, usage)
 }
 
 fn prepush(paths: &Paths) -> Result<bool> {

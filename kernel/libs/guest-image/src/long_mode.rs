@@ -26,6 +26,9 @@ const LEAF: u64 = 1 << 7;
 const LEVEL_2_TABLES: u64 = 4;
 /// The entries of a table.
 const ENTRIES: u64 = 512;
+/// How many of them are written at once, and their bytes.
+const RUN_ENTRIES: u64 = 64;
+const RUN_BYTES: usize = 64 * 8;
 
 /// Writes the descriptor table to [`GDT`].
 pub(crate) fn write_descriptors(
@@ -56,9 +59,15 @@ pub(crate) fn write_identity_map(
         write_u64(memory, level_3, index.saturating_mul(8), next)?;
     }
     let level_2 = GuestPhysical::new(table(2));
-    for page in 0..LEVEL_2_TABLES.saturating_mul(ENTRIES) {
-        let leaf = page.saturating_mul(PageSize::Size2MiB.bytes()) | LEAF | PRESENT_WRITABLE;
-        write_u64(memory, level_2, page.saturating_mul(8), leaf)?;
+    let mut leaf = LEAF | PRESENT_WRITABLE;
+    for run in 0..LEVEL_2_TABLES.saturating_mul(ENTRIES) / RUN_ENTRIES {
+        let mut bytes = [0_u8; RUN_BYTES];
+        for entry in bytes.as_chunks_mut::<8>().0 {
+            *entry = leaf.to_le_bytes();
+            leaf = leaf.saturating_add(PageSize::Size2MiB.bytes());
+        }
+        let at = level_2.checked_add(run.saturating_mul(RUN_BYTES as u64));
+        memory.write(at.unwrap_or(level_2), &bytes)?;
     }
     Ok(level_4)
 }

@@ -81,15 +81,10 @@ impl<F: Format> PageTable<F> {
         while let Some(rest) = next {
             let placed = self.place(memory, &rest);
             if placed.is_err() {
-                self.clear(
-                    memory,
-                    Span {
-                        start: span.start,
-                        end: rest.from,
-                    },
-                );
+                // Nothing was mapped here before.
+                self.clear(memory, span);
             }
-            next = rest.behind(placed?);
+            next = placed?;
         }
         Ok(())
     }
@@ -151,9 +146,13 @@ impl<F: Format> PageTable<F> {
         false
     }
 
-    /// Writes the first leaf of `rest`, with the tables on the way to it. A new table is
-    /// empty when it is linked, so nothing is mapped until the leaf is.
-    fn place(&mut self, memory: &mut impl TableMemory, rest: &Rest) -> Result<PageSize, MapError> {
+    /// Writes the first leaves of `rest`, with the tables on the way to them, and gives what
+    /// remains. A new table is empty when it is linked, so nothing is mapped until a leaf is.
+    fn place(
+        &mut self,
+        memory: &mut impl TableMemory,
+        rest: &Rest,
+    ) -> Result<Option<Rest>, MapError> {
         let limit = rest.page_size(self.largest);
         let (mut table, mut level) = (self.root, F::ROOT);
         loop {
@@ -163,8 +162,7 @@ impl<F: Format> PageTable<F> {
                 Slot::Table { at, level: below } => (table, level) = (at, below),
                 Slot::Absent => {
                     if let Some(size) = level.page_size().filter(|size| *size <= limit) {
-                        memory.write(table, index, leaf_entry::<F>(rest, size)?);
-                        return Ok(size);
+                        return self.fill(memory, (table, index), rest, size);
                     }
                     let new = memory.allocate().ok_or(MapError::OutOfTables)?;
                     memory.write(table, index, F::table_entry(new));
@@ -174,6 +172,30 @@ impl<F: Format> PageTable<F> {
                 }
             }
         }
+    }
+
+    /// Writes leaves of `size` from entry `index` of `table` on, as long as the table, its
+    /// absent entries and `rest` have room for them; gives what remains.
+    fn fill(
+        &mut self,
+        memory: &mut impl TableMemory,
+        (table, index): (HostPhysical, usize),
+        rest: &Rest,
+        size: PageSize,
+    ) -> Result<Option<Rest>, MapError> {
+        let mut next = Some(*rest);
+        for index in index..Level::ENTRIES {
+            // What begins aligned goes on so.
+            let Some(rest) = next.filter(|rest| size.bytes() <= rest.bytes) else {
+                break;
+            };
+            if F::is_present(memory.read(table, index)) {
+                break;
+            }
+            memory.write(table, index, leaf_entry::<F>(&rest, size)?);
+            next = rest.behind(size);
+        }
+        Ok(next)
     }
 
     /// Splits leaves until one begins at `address`, if any covers it.

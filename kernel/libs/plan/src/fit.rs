@@ -75,20 +75,31 @@ pub fn fit(plan: &Plan, machine: &ActualMachine) -> Fit {
     Fit { violations }
 }
 
-/// Finds the images that are missing from `bundle` or damaged. `checksum` is CRC-32C:
-/// [`crate::crc32c`], or the same by the processor's instruction.
+/// Finds the images that are missing from `bundle` or damaged, and looks at each image once,
+/// however many partitions share it. `checksum` is CRC-32C: [`crate::crc32c`], or the same by
+/// the processor's instruction.
 pub fn check_images(
     plan: &Plan,
     bundle: &Bundle<'_>,
     checksum: impl Fn(&[u8]) -> u32,
 ) -> Vec<Violation> {
     let mut violations = Vec::new();
+    let mut checked = Vec::new();
     for (index, partition) in plan.partitions.iter().enumerate() {
         let kernel = Some((partition.image.kernel(), PartitionPlace::Kernel));
         let initial_ramdisk = partition.image.initial_ramdisk();
         let initial_ramdisk = initial_ramdisk.map(|image| (image, PartitionPlace::InitialRamdisk));
         for (image, place) in kernel.into_iter().chain(initial_ramdisk) {
-            if let Err((rule, error)) = check_image(bundle, image, &checksum) {
+            let known = checked.iter().find(|(known, _)| *known == image);
+            let verdict = match known {
+                Some((_, verdict)) => *verdict,
+                None => {
+                    let verdict = check_image(bundle, image, &checksum);
+                    checked.push((image, verdict));
+                    verdict
+                }
+            };
+            if let Err((rule, error)) = verdict {
                 let number = image.0;
                 let name = &partition.name;
                 let what = format!("image {number} of partition {name:?}: {error}");

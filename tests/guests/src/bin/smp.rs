@@ -31,6 +31,7 @@ fn main() -> Verdict {
     smp::start(other, answer)?;
     say!("core {other} has started");
     let before = Counts::read();
+    exits::mark();
     let mut result = Ok(());
     let mut sent: u32 = 0;
     wait::halted("1,000 interrupts", || {
@@ -42,6 +43,7 @@ fn main() -> Verdict {
         }
         answered >= ROUNDS || result.is_err()
     })?;
+    exits::mark();
     result?;
     check(&before)
 }

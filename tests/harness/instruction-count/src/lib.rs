@@ -1,75 +1,49 @@
-//! A QEMU plugin: counts instructions from the kernel's entry to the first VMRUN, on all
-//! processors together, and then ends QEMU.
+//! A QEMU plugin: counts VM exits by their code, and instructions on both sides of them.
 //!
-//! Arguments: `entry=0x…` (the address of the kernel's first instruction) and `output=FILE`,
-//! into which it writes two numbers: all instructions but repeated string stores, and those.
-//! These clear memory; how QEMU counts their repetitions differs by its version.
+//! This file finds out which instruction of a new block means what; `processor.rs` counts as
+//! they are executed; `qemu.rs` is the interface. What is counted is [`harness::count::Count`].
 //!
-//! Interface: QEMU 10.0, "QEMU TCG Plugins", API version 4 (`include/qemu/qemu-plugin.h`).
-//! Not handled: VMLAUNCH, which QEMU does not emulate.
+//! Arguments:
+//! - `output=FILE`, where the count goes as JSON when QEMU ends,
+//! - `text=0x…-0x…` and `entry=0x…`: where the hypervisor's code is, with virtual = physical,
+//!   and its first instruction; without these every instruction is a guest's,
+//! - `profile=on`: also say where the instructions up to the first VMRUN are,
+//! - `end=first-guest`: end QEMU at the first VMRUN.
+//!
+//! The hypervisor's own instructions are counted one by one, all others by blocks as they begin,
+//! which is faster, and too much where one is left in its middle: exact only where QEMU makes
+//! blocks of one instruction. Code is the hypervisor's
+//! by where it is in the host's memory: a guest cannot pass for it. An execution of a repeated
+//! string instruction counts as one instruction, as hardware counts it, whatever it repeats.
+//!
+//! Not handled: VMLAUNCH, which QEMU does not emulate; more than 64 processors.
+
+mod processor;
+mod qemu;
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
-use std::fs;
-use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The version of the interface, which QEMU looks for by this name.
-#[unsafe(no_mangle)]
-pub static qemu_plugin_version: c_int = 4;
+use qemu::{Block, Executed, Instruction, RawBlock, Registers};
 
-/// A translation block; QEMU's.
-#[repr(C)]
-struct Block {
-    _opaque: [u8; 0],
-}
-
-/// A guest instruction; QEMU's.
-#[repr(C)]
-struct Instruction {
-    _opaque: [u8; 0],
-}
-
-type Translated = extern "C" fn(u64, *mut Block);
-type Executed = extern "C" fn(c_uint, *mut c_void);
-
-/// A callback that reads no registers (`QEMU_PLUGIN_CB_NO_REGS`).
-const NO_REGISTERS: c_int = 0;
-
-unsafe extern "C" {
-    fn qemu_plugin_register_vcpu_tb_trans_cb(id: u64, callback: Translated);
-    fn qemu_plugin_tb_n_insns(block: *const Block) -> usize;
-    fn qemu_plugin_tb_get_insn(block: *const Block, index: usize) -> *mut Instruction;
-    fn qemu_plugin_insn_vaddr(instruction: *const Instruction) -> u64;
-    fn qemu_plugin_insn_data(
-        instruction: *const Instruction,
-        destination: *mut c_void,
-        bytes: usize,
-    ) -> usize;
-    fn qemu_plugin_register_vcpu_insn_exec_cb(
-        instruction: *mut Instruction,
-        callback: Executed,
-        flags: c_int,
-        data: *mut c_void,
-    );
-    fn qemu_plugin_register_vcpu_tb_exec_cb(
-        block: *mut Block,
-        callback: Executed,
-        flags: c_int,
-        data: *mut c_void,
-    );
-}
-
+/// What the plugin is told.
+#[derive(Default)]
 struct Arguments {
-    entry: u64,
     output: String,
+    text: Option<(u64, u64)>,
+    entry: u64,
+    profile: bool,
+    end_at_first_guest: bool,
 }
+
+const CPUID: [u8; 2] = [0x0F, 0xA2];
 
 static ARGUMENTS: OnceLock<Arguments> = OnceLock::new();
-static STARTED: AtomicBool = AtomicBool::new(false);
-static FINISHED: AtomicBool = AtomicBool::new(false);
-static INSTRUCTIONS: AtomicU64 = AtomicU64::new(0);
-static STORES: AtomicU64 = AtomicU64::new(0);
+/// Where physical address 0 is in QEMU's memory, once the entry has been seen.
+static MEMORY: AtomicUsize = AtomicUsize::new(0);
+/// Where the instruction behind VMRUN is in QEMU's memory.
+static BEHIND_VMRUN: AtomicUsize = AtomicUsize::new(0);
 
 /// QEMU calls this when it loads the plugin; anything but 0 makes it end.
 ///
@@ -82,7 +56,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     count: c_int,
     values: *const *const c_char,
 ) -> c_int {
-    let (mut entry, mut output) = (None, None);
+    let mut arguments = Arguments::default();
     for index in 0..usize::try_from(count).unwrap_or(0) {
         // SAFETY: the index is below the number of strings.
         let value = unsafe { values.add(index) };
@@ -90,114 +64,115 @@ pub unsafe extern "C" fn qemu_plugin_install(
         let value = unsafe { value.read() };
         // SAFETY: it points to a string that ends in NUL.
         let value = unsafe { CStr::from_ptr(value) }.to_string_lossy();
-        match value.split_once('=') {
-            Some(("entry", number)) => {
-                entry = u64::from_str_radix(number.trim_start_matches("0x"), 16).ok();
-            }
-            Some(("output", path)) => output = Some(path.to_owned()),
-            _ => {}
+        if arguments.take(&value).is_none() {
+            eprintln!("instruction-count: `{value}` is not understood");
+            return -1;
         }
     }
-    let (Some(entry), Some(output)) = (entry, output) else {
-        eprintln!("instruction-count: needs entry=0x… and output=FILE");
-        return -1;
-    };
-    if ARGUMENTS.set(Arguments { entry, output }).is_err() {
+    processor::begin_in_guest(arguments.text.is_none());
+    if arguments.output.is_empty() || ARGUMENTS.set(arguments).is_err() {
+        eprintln!("instruction-count: needs output=FILE");
         return -1;
     }
-    // SAFETY: the identifier is the one that QEMU gave.
-    unsafe { qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation) };
+    qemu::register(id, on_translation, on_processor, on_end);
     0
 }
 
-/// What an instruction means to the count.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Entry,
-    Vmrun,
-    RepeatedStore,
-    Other,
-}
-
-extern "C" fn on_translation(_id: u64, block: *mut Block) {
-    // SAFETY: the block is valid for as long as this callback lasts.
-    let count = unsafe { qemu_plugin_tb_n_insns(block) };
-    let mut plain = 0_usize;
-    for index in 0..count {
-        // SAFETY: as above, and the index is below the count.
-        let instruction = unsafe { qemu_plugin_tb_get_insn(block, index) };
-        let callback: Executed = match kind(instruction) {
-            Kind::Entry => on_entry,
-            Kind::Vmrun => on_vmrun,
-            Kind::RepeatedStore => on_repeated_store,
-            Kind::Other => {
-                plain = plain.saturating_add(1);
-                continue;
+impl Arguments {
+    fn take(&mut self, argument: &str) -> Option<()> {
+        let (name, value) = argument.split_once('=')?;
+        let number = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+        match name {
+            "output" => value.clone_into(&mut self.output),
+            "entry" => self.entry = number(value)?,
+            "text" => {
+                let (start, end) = value.split_once('-')?;
+                self.text = Some((number(start)?, number(end)?));
             }
-        };
-        // SAFETY: the instruction is one of the block's, which is being translated.
-        unsafe {
-            qemu_plugin_register_vcpu_insn_exec_cb(
-                instruction,
-                callback,
-                NO_REGISTERS,
-                ptr::null_mut(),
-            );
-        };
-    }
-    let data = ptr::without_provenance_mut(plain);
-    // SAFETY: the block is being translated; the data is a number, never followed.
-    unsafe { qemu_plugin_register_vcpu_tb_exec_cb(block, on_block, NO_REGISTERS, data) };
-}
-
-fn kind(instruction: *mut Instruction) -> Kind {
-    // SAFETY: the instruction is one of a block that is being translated.
-    let address = unsafe { qemu_plugin_insn_vaddr(instruction) };
-    let mut bytes = [0_u8; 4];
-    // SAFETY: as above, and the buffer takes the number of bytes given.
-    let length =
-        unsafe { qemu_plugin_insn_data(instruction, bytes.as_mut_ptr().cast(), bytes.len()) };
-    if ARGUMENTS.get().is_some_and(|a| a.entry == address) {
-        return Kind::Entry;
-    }
-    match bytes.get(..length.min(bytes.len())) {
-        // AMD APM volume 3 (24594), "VMRUN" and "STOS, STOSB, STOSW, STOSD, STOSQ".
-        Some([0x0F, 0x01, 0xD8, ..]) => Kind::Vmrun,
-        Some([0xF3, 0xAA | 0xAB, ..] | [0xF3, 0x48, 0xAB, ..]) => Kind::RepeatedStore,
-        _ => Kind::Other,
+            "profile" => self.profile = value == "on",
+            "end" => self.end_at_first_guest = value == "first-guest",
+            _ => return None,
+        }
+        Some(())
     }
 }
 
-extern "C" fn on_block(_processor: c_uint, data: *mut c_void) {
-    if STARTED.load(Ordering::Relaxed) {
-        let plain = u64::try_from(data.addr()).unwrap_or(0);
-        INSTRUCTIONS.fetch_add(plain, Ordering::Relaxed);
-    }
+fn arguments() -> &'static Arguments {
+    ARGUMENTS.get_or_init(Arguments::default)
 }
 
-extern "C" fn on_entry(_processor: c_uint, _data: *mut c_void) {
-    STARTED.store(true, Ordering::Relaxed);
+extern "C" fn on_processor(_id: u64, _processor: c_uint) {
+    processor::find_registers();
 }
 
-extern "C" fn on_repeated_store(_processor: c_uint, _data: *mut c_void) {
-    if STARTED.load(Ordering::Relaxed) {
-        STORES.fetch_add(1, Ordering::Relaxed);
-    }
+extern "C" fn on_end(_id: u64, _data: *mut c_void) {
+    processor::write(&arguments().output);
 }
 
-extern "C" fn on_vmrun(_processor: c_uint, _data: *mut c_void) {
-    let Some(arguments) = ARGUMENTS.get() else {
+extern "C" fn on_translation(_id: u64, block: *mut RawBlock) {
+    // SAFETY: it is used in this call only.
+    let block = unsafe { Block::new(block) };
+    let Some(first) = block.instructions().next() else {
         return;
     };
-    // Several processors can come here at once: the first one counts, and ends them all.
-    if FINISHED.swap(true, Ordering::Relaxed) {
+    note_entry(first);
+    if is_hypervisors(first) {
+        block.instructions().for_each(watch_hypervisor);
         return;
     }
-    let instructions = INSTRUCTIONS.load(Ordering::Relaxed);
-    let stores = STORES.load(Ordering::Relaxed);
-    if let Err(error) = fs::write(&arguments.output, format!("{instructions} {stores}\n")) {
-        eprintln!("instruction-count: writing {}: {error}", arguments.output);
+    let instructions = block.instructions();
+    for instruction in instructions.filter(|one| one.bytes().starts_with(&CPUID)) {
+        instruction.on_execution(processor::on_guests_cpuid, Registers::Read, 0);
     }
-    // SAFETY: ends the process at once; QEMU's own end would wait for this very processor.
-    unsafe { libc::_exit(0) };
+    block.on_execution(processor::on_block, block.instructions().count());
+}
+
+/// Learns where physical memory is in QEMU's, by the hypervisor's first instruction.
+fn note_entry(instruction: Instruction) {
+    let Arguments { text, entry, .. } = arguments();
+    if text.is_some() && instruction.address() == *entry {
+        let offset = usize::try_from(*entry).unwrap_or(0);
+        let memory = instruction.host_address().wrapping_sub(offset);
+        MEMORY.store(memory, Ordering::Relaxed);
+        instruction.on_execution(processor::on_entry, Registers::Unused, 0);
+    }
+}
+
+fn is_hypervisors(instruction: Instruction) -> bool {
+    let memory = MEMORY.load(Ordering::Relaxed);
+    let offset = instruction.host_address().wrapping_sub(memory);
+    let offset = u64::try_from(offset).unwrap_or(u64::MAX);
+    let is_in = |(start, end): (u64, u64)| (start..end).contains(&offset);
+    memory != 0 && arguments().text.is_some_and(is_in)
+}
+
+/// Sees to it that an instruction of the hypervisor's is counted, and acted upon if it is one
+/// that begins or ends something.
+fn watch_hypervisor(instruction: Instruction) {
+    if instruction.host_address() == BEHIND_VMRUN.load(Ordering::Relaxed) {
+        instruction.on_execution(processor::on_exit, Registers::Read, 0);
+    }
+    count(instruction);
+    // AMD APM volume 3 (24594), "VMRUN" and "HLT".
+    match instruction.bytes() {
+        [0x0F, 0x01, 0xD8, _] => {
+            let behind = instruction.host_address().wrapping_add(3);
+            BEHIND_VMRUN.store(behind, Ordering::Relaxed);
+            instruction.on_execution(processor::on_vmrun, Registers::Read, 0);
+        }
+        [0xF4, ..] => instruction.on_execution(processor::on_rest, Registers::Unused, 0),
+        _ => {}
+    }
+}
+
+fn count(instruction: Instruction) {
+    // REP in front of a string instruction (AMD APM volume 3, "Repeat Prefixes").
+    let callback: Executed = match instruction.bytes() {
+        [0xF3, 0xA4 | 0xA5 | 0xAA | 0xAB, ..] | [0xF3, 0x48, 0xA5 | 0xAB, _] => {
+            processor::on_repeated
+        }
+        _ => processor::on_instruction,
+    };
+    let address = usize::try_from(instruction.address()).unwrap_or(0);
+    instruction.on_execution(callback, Registers::Unused, address);
 }
