@@ -140,14 +140,19 @@ impl House {
             state,
             until: u64::MAX,
         };
-        if self
-            .custodies
-            .iter()
-            .all(|one| one.lifecycle().is_at_rest())
-        {
+        if self.has_halted() {
             report::report_halt();
         }
         Need::Now
+    }
+
+    /// Whether no partition runs or will by itself, and all of them have been reported so.
+    fn has_halted(&self) -> bool {
+        let mut both = self.custodies.iter().zip(&self.reports);
+        both.all(|(custody, report)| {
+            let lifecycle = custody.lifecycle();
+            lifecycle.is_at_rest() && lifecycle.state() == report.state
+        })
     }
 
     fn take_faults(&self) {
