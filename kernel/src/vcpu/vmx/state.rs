@@ -179,6 +179,10 @@ pub fn next_rip(vmcs: &Current<'_>, bytes: u64) -> u64 {
 /// Goes on at `rip`; the shadow of a STI or MOV SS before the instruction ends with it.
 pub fn jump(vmcs: &mut Current<'_>, rip: u64) {
     vmcs.write(field::GUEST_RIP, rip);
+    end_shadow(vmcs);
+}
+
+fn end_shadow(vmcs: &mut Current<'_>) {
     let blocking = vmcs.read(field::GUEST_INTERRUPTIBILITY);
     let shadow = BLOCKING_BY_STI | BLOCKING_BY_MOV_SS;
     if blocking & shadow != 0 {
@@ -195,8 +199,11 @@ pub fn inject(vmcs: &mut Current<'_>, exception: Exception) {
     write_event(vmcs, event);
 }
 
-/// Lets the guest begin with an NMI.
+/// Lets the guest begin with an NMI. No CPU injects one in the shadow of a MOV SS, and some
+/// not in that of a STI (SDM, section 27.3.1.5 "Checks on Guest Non-Register State"): the shadow
+/// ends.
 pub fn inject_nmi(vmcs: &mut Current<'_>) {
+    end_shadow(vmcs);
     write_event(vmcs, EventInjection::nmi());
 }
 
