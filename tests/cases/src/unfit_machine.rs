@@ -15,14 +15,13 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// A processor whose virtualisation is absent or turned off.
 pub fn without_virtualisation(bench: &Bench) -> Result<()> {
     let without = Some(Feature::Virtualisation);
-    let extension = bench.platform.extension();
     is_refused(
         &Machine {
             without,
             ..bench.machine()
         },
         bench,
-        extension,
+        "neither VMX nor SVM",
     )
 }
 

@@ -37,15 +37,6 @@ impl Platform {
         }
     }
 
-    /// The processor's extension that Bulkhead uses there.
-    pub const fn extension(&self) -> &'static str {
-        match self {
-            Self::Tcg => "SVM",
-            Self::Kvm => "virtualisation",
-            Self::Bochs(_) => "VMX",
-        }
-    }
-
     /// What is in the way of something that needs `need`; `None` if nothing is.
     pub const fn lack(&self, need: Need) -> Option<&'static str> {
         match (self, need) {

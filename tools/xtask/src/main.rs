@@ -100,7 +100,7 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         elf: Option<PathBuf>,
     },
-    /// What continuous integration runs: lint, test, run --check
+    /// What continuous integration runs: lint, test, run --check on QEMU and on Bochs
     Prepush,
 }
 
@@ -175,8 +175,12 @@ fn bench(paths: &Paths, gate: bool, commit: bool) -> Result<bool> {
 }
 
 fn prepush(paths: &Paths) -> Result<bool> {
-    let prepared = |paths| run::prepare(paths, Choice::Qemu, None);
+    let holds = |machine| {
+        let prepared = run::prepare(paths, machine, None)?;
+        check::run(paths, &prepared, check::DEFAULT_LIMIT_SECONDS)
+    };
     Ok(lint::run(paths)?
         && test::run(paths, None, false, &TESTED)?
-        && check::run(paths, &prepared(paths)?, check::DEFAULT_LIMIT_SECONDS)?)
+        && holds(Choice::Qemu)?
+        && holds(Choice::Bochs)?)
 }
