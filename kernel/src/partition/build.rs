@@ -32,6 +32,7 @@ use crate::host::frames::{self, CoherentTables};
 use crate::iommu::{Domain, Iommu, IommuError};
 use crate::pci::inventory::Inventory;
 use crate::vcpu::instruction::cpuid;
+use crate::vcpu::quick::Quick;
 use crate::vcpu::seat::{Occupant, Seat};
 use crate::vcpu::{Backend, Start};
 
@@ -213,7 +214,8 @@ pub fn build<B: Backend>(
     domain.attach(resources.iommu, &partition.requesters)?;
     let exits: &'static _ = Box::leak(Box::new(|reason| partition.exits(reason)));
     for (number, start) in seats.iter().enumerate() {
-        let backend = Mutex::new(B::new(shared)?);
+        let quick = Quick::new(partition, number).ok_or(OutOfFrames)?;
+        let backend = Mutex::new(B::new(shared, quick)?);
         let image = (number == 0).then_some(Start::Image(entry));
         start.purpose.occupy(Occupant {
             partition,

@@ -120,15 +120,7 @@ fn read_msr<B: Backend>(occupant: &Occupant<B>, backend: &mut B, number: u32) {
 }
 
 fn write_msr<B: Backend>(occupant: &Occupant<B>, backend: &mut B, number: u32, value: u64) {
-    let done = match number {
-        // The one exit of a busy guest: nothing stands before it.
-        msr::X2APIC_ICR if icr::is_own_unicast(value, &occupant.partition.core_ids) => {
-            local_apic::send_checked(value);
-            true
-        }
-        _ => write_other_msr(occupant, backend, number, value),
-    };
-    if done {
+    if is_written(occupant, backend, number, value) {
         backend.advance(TWO_BYTES);
     } else {
         deny(occupant, backend, Exception::GeneralProtection);
@@ -136,7 +128,7 @@ fn write_msr<B: Backend>(occupant: &Occupant<B>, backend: &mut B, number: u32, v
 }
 
 /// Whether the write was accepted.
-fn write_other_msr<B: Backend>(
+fn is_written<B: Backend>(
     occupant: &Occupant<B>,
     backend: &mut B,
     number: u32,

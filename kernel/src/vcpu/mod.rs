@@ -9,6 +9,7 @@ pub mod counters;
 pub mod dispatch;
 pub mod instruction;
 mod leftovers;
+pub mod quick;
 mod registers;
 pub mod seat;
 pub mod svm;
@@ -26,6 +27,7 @@ use vdev::msr;
 use vdev::processor::Processor;
 
 use crate::cpu::core::{Kick, OutOfFrames};
+use quick::Quick;
 pub use registers::Registers;
 
 /// Which way data goes, seen from the guest.
@@ -249,12 +251,12 @@ pub trait Backend: Sized + Send + 'static {
     ///
     /// # Errors
     /// No frame is left.
-    fn new(shared: &'static Self::Shared) -> Result<Self, OutOfFrames>;
+    fn new(shared: &'static Self::Shared, quick: Quick) -> Result<Self, OutOfFrames>;
 
     /// Puts the virtual CPU into the state in which it begins.
     fn reset(&mut self, start: Start);
 
-    /// Runs the guest until its next exit; interrupts are held.
+    /// Runs the guest until its next exit that `quick.rs` does not answer; interrupts are held.
     fn run(&mut self) -> Exit;
 
     /// Keeps all interrupts from this core while it is in root mode, and kicks too: they wait

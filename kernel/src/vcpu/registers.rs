@@ -1,5 +1,6 @@
 //! The guest's general registers, and the instructions that exchange them: what is left of
-//! entering a guest when each back end has done its own.
+//! entering a guest when each back end has done its own. They come in two groups, for the
+//! answer that is given before all of them are exchanged (`quick.rs`).
 
 use core::mem::offset_of;
 
@@ -67,47 +68,119 @@ const _: () = {
     assert!(offset_of!(Registers, r15) == 120);
 };
 
-/// Assembly: loads the guest's registers but RAX and RSP out of the [`Registers`] at RDI. The
-/// flags stay as they are.
-macro_rules! load_registers {
-    () => {
-        "mov rcx, [rdi + 8]
-         mov rdx, [rdi + 16]
-         mov rbx, [rdi + 24]
-         mov rbp, [rdi + 40]
-         mov rsi, [rdi + 48]
-         mov r8, [rdi + 64]
-         mov r9, [rdi + 72]
-         mov r10, [rdi + 80]
-         mov r11, [rdi + 88]
-         mov r12, [rdi + 96]
-         mov r13, [rdi + 104]
-         mov r14, [rdi + 112]
-         mov r15, [rdi + 120]
-         mov rdi, [rdi + 56]"
+/// Assembly: loads the guest's registers that functions of root mode may change, but RAX, out of
+/// the [`Registers`] at `$at`; the register of `$at`, if it is one of them, must be RDI. The flags
+/// stay as they are.
+macro_rules! load_scratch {
+    ($at:literal) => {
+        concat!(
+            "mov rcx, [",
+            $at,
+            " + 8]\n",
+            "mov rdx, [",
+            $at,
+            " + 16]\n",
+            "mov rsi, [",
+            $at,
+            " + 48]\n",
+            "mov r8, [",
+            $at,
+            " + 64]\n",
+            "mov r9, [",
+            $at,
+            " + 72]\n",
+            "mov r10, [",
+            $at,
+            " + 80]\n",
+            "mov r11, [",
+            $at,
+            " + 88]\n",
+            "mov rdi, [",
+            $at,
+            " + 56]"
+        )
     };
 }
 
-/// Assembly: stores what [`load_registers`] loads into the [`Registers`] whose address is on
-/// top of the stack, and takes it off. Leaves the address in RDI, and RAX as it is.
-macro_rules! store_registers {
-    () => {
-        "xchg rdi, [rsp]
-         mov [rdi + 8], rcx
-         mov [rdi + 16], rdx
-         mov [rdi + 24], rbx
-         mov [rdi + 40], rbp
-         mov [rdi + 48], rsi
-         mov [rdi + 64], r8
-         mov [rdi + 72], r9
-         mov [rdi + 80], r10
-         mov [rdi + 88], r11
-         mov [rdi + 96], r12
-         mov [rdi + 104], r13
-         mov [rdi + 112], r14
-         mov [rdi + 120], r15
-         pop rcx
-         mov [rdi + 56], rcx"
+/// Assembly: stores what [`load_scratch`] loads, but RDI.
+macro_rules! store_scratch {
+    ($at:literal) => {
+        concat!(
+            "mov [",
+            $at,
+            " + 8], rcx\n",
+            "mov [",
+            $at,
+            " + 16], rdx\n",
+            "mov [",
+            $at,
+            " + 48], rsi\n",
+            "mov [",
+            $at,
+            " + 64], r8\n",
+            "mov [",
+            $at,
+            " + 72], r9\n",
+            "mov [",
+            $at,
+            " + 80], r10\n",
+            "mov [",
+            $at,
+            " + 88], r11"
+        )
+    };
+}
+
+/// Assembly: loads the guest's registers that functions of root mode keep, out of the
+/// [`Registers`] at `$at`. The flags stay as they are.
+macro_rules! load_kept {
+    ($at:literal) => {
+        concat!(
+            "mov rbx, [",
+            $at,
+            " + 24]\n",
+            "mov rbp, [",
+            $at,
+            " + 40]\n",
+            "mov r12, [",
+            $at,
+            " + 96]\n",
+            "mov r13, [",
+            $at,
+            " + 104]\n",
+            "mov r14, [",
+            $at,
+            " + 112]\n",
+            "mov r15, [",
+            $at,
+            " + 120]"
+        )
+    };
+}
+
+/// Assembly: stores what [`load_kept`] loads.
+macro_rules! store_kept {
+    ($at:literal) => {
+        concat!(
+            "mov [",
+            $at,
+            " + 24], rbx\n",
+            "mov [",
+            $at,
+            " + 40], rbp\n",
+            "mov [",
+            $at,
+            " + 96], r12\n",
+            "mov [",
+            $at,
+            " + 104], r13\n",
+            "mov [",
+            $at,
+            " + 112], r14\n",
+            "mov [",
+            $at,
+            " + 120], r15"
+        )
     };
 }
 
@@ -135,4 +208,6 @@ macro_rules! restore_callee_saved {
     };
 }
 
-pub(super) use {load_registers, restore_callee_saved, save_callee_saved, store_registers};
+pub(super) use {
+    load_kept, load_scratch, restore_callee_saved, save_callee_saved, store_kept, store_scratch,
+};

@@ -99,15 +99,38 @@ pub enum Refusal {
     ReservedBits,
 }
 
-/// Whether `value` is a fixed interrupt with a legal vector to the physical ID of one of
-/// `own`: then it may go to the real ICR as it stands.
+/// The partition's own cores, for the short way: a flag for each APIC ID, which one instruction
+/// looks up. Those from 256 on are not in it, and go the long way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnCores([bool; 256]);
+
+impl OwnCores {
+    /// The set of `own`.
+    #[must_use]
+    pub fn new(own: &[ApicId]) -> Self {
+        let mut flags = [false; 256];
+        for core in own {
+            if let Some(flag) = flags.get_mut(core.0 as usize) {
+                *flag = true;
+            }
+        }
+        Self(flags)
+    }
+
+    #[inline]
+    fn contains(&self, id: u32) -> bool {
+        self.0.get(id as usize).is_some_and(|own| *own)
+    }
+}
+
+/// Whether the value of two halves, as WRMSR takes it, is a fixed interrupt with a legal vector
+/// to the physical ID of one of `own`: then it may go to the real ICR as it stands.
 #[inline]
 #[must_use]
-pub fn is_own_unicast(value: u64, own: &[ApicId]) -> bool {
-    let (low, destination) = halves(value);
+pub fn is_own_unicast(destination: u32, low: u32, own: &OwnCores) -> bool {
     // All bits but assert and the vector are clear, and the vector is not below 16.
-    let plain = low & !(ASSERT | 0xff) == 0 && low & 0xf0 != 0;
-    plain && destination != BROADCAST && own.iter().any(|core| core.0 == destination)
+    let legal = u32::from(LOWEST_VECTOR)..=0xff;
+    legal.contains(&(low & !ASSERT)) && own.contains(destination)
 }
 
 /// Decodes and checks a write of `value` by `sender`, one of the partition's cores `own`.

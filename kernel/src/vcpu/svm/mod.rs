@@ -11,11 +11,13 @@ mod features;
 mod state;
 
 use addr::{HostPhysical, PageSize};
-use svm::{ExitCode, IoPermissionMap, MsrPermissionMap, Vmcb};
+use svm::{ExitCode, IoPermissionMap, MsrPermissionMap};
 
+use super::quick::Quick;
 use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start, open_native};
 use crate::cpu::core::{Kick, OutOfFrames};
 use crate::host::{frames, paging};
+use enter::Block;
 
 pub use features::is_present;
 
@@ -29,10 +31,7 @@ pub struct Shared {
 
 /// One virtual CPU.
 pub struct Svm {
-    vmcb: &'static mut Vmcb,
-    /// Root mode's own FS, GS, TR, LDTR and system call registers while the guest runs.
-    host_state: HostPhysical,
-    registers: Registers,
+    block: &'static mut Block,
     nmi: Nmi,
 }
 
@@ -85,36 +84,31 @@ impl Backend for Svm {
         })
     }
 
-    fn new(shared: &'static Shared) -> Result<Self, OutOfFrames> {
-        let vmcb = frames::place(Vmcb::new()).ok_or(OutOfFrames)?;
-        state::configure(vmcb, shared);
-        let host_state = frames::allocate(1).ok_or(OutOfFrames)?.range().start();
+    fn new(shared: &'static Shared, quick: Quick) -> Result<Self, OutOfFrames> {
+        let block = frames::place(Block::new(quick)).ok_or(OutOfFrames)?;
+        state::configure(&mut block.vmcb, shared);
         Ok(Self {
-            vmcb,
-            host_state,
-            registers: Registers::default(),
+            block,
             nmi: Nmi::Open,
         })
     }
 
     fn reset(&mut self, start: Start) {
-        enter::save_host(self.host_state);
+        enter::save_host(self.block);
         self.nmi = Nmi::Open;
-        self.registers = Registers::default();
-        state::reset(self.vmcb, &mut self.registers, start);
+        self.block.registers = Registers::default();
+        state::reset(&mut self.block.vmcb, &mut self.block.registers, start);
     }
 
     fn run(&mut self) -> Exit {
-        enter::run(self.vmcb, self.host_state, &mut self.registers);
-        // What the hardware has taken over must not be injected again.
-        self.vmcb.control.event_injection = 0;
-        self.vmcb.control.tlb_control = 0;
-        match ExitCode(self.vmcb.control.exit_code) {
+        enter::run(self.block);
+        state::settle_entry(&mut self.block.vmcb);
+        match ExitCode(self.block.vmcb.control.exit_code) {
             ExitCode::NMI => enter::take_nmi(),
             ExitCode::IRET => self.end_nmi(),
             _ => {}
         }
-        exit::decode(self.vmcb, &self.registers)
+        exit::decode(&self.block.vmcb, &self.block.registers)
     }
 
     fn hold_interrupts() {
@@ -130,41 +124,41 @@ impl Backend for Svm {
     }
 
     fn registers(&mut self) -> &mut Registers {
-        &mut self.registers
+        &mut self.block.registers
     }
 
     fn code_state(&mut self) -> CodeState {
-        state::code_state(self.vmcb)
+        state::code_state(&self.block.vmcb)
     }
 
     fn read_cr4(&mut self) -> u64 {
-        self.vmcb.state.cr4
+        self.block.vmcb.state.cr4
     }
 
     fn set_efer(&mut self, value: u64) {
-        self.vmcb.state.efer = value | svm::EFER_SVME;
+        self.block.vmcb.state.efer = value | svm::EFER_SVME;
     }
 
     fn advance(&mut self, bytes: u64) {
-        state::advance(self.vmcb, bytes);
+        state::advance(&mut self.block.vmcb, bytes);
     }
 
     fn jump(&mut self, rip: u64) {
-        state::jump(self.vmcb, rip);
+        state::jump(&mut self.block.vmcb, rip);
     }
 
     fn has_pending_event(&self) -> bool {
-        self.vmcb.control.event_injection != 0
+        self.block.vmcb.control.event_injection != 0
     }
 
     fn inject(&mut self, exception: Exception) {
-        state::inject(self.vmcb, exception);
+        state::inject(&mut self.block.vmcb, exception);
     }
 
     fn inject_nmi(&mut self) {
         self.nmi = match self.nmi {
             Nmi::Open => {
-                state::inject_nmi(self.vmcb);
+                state::inject_nmi(&mut self.block.vmcb);
                 Nmi::Handled
             }
             Nmi::Handled | Nmi::HandledAndPending => Nmi::HandledAndPending,
@@ -177,7 +171,7 @@ impl Svm {
     fn end_nmi(&mut self) {
         let pending = self.nmi == Nmi::HandledAndPending;
         self.nmi = Nmi::Open;
-        state::stop_watching_nmi(self.vmcb);
+        state::stop_watching_nmi(&mut self.block.vmcb);
         if pending {
             self.inject_nmi();
         }

@@ -60,6 +60,12 @@ pub fn reset(vmcb: &mut Vmcb, registers: &mut Registers, start: Start) {
     registers.rsp = state.rsp;
 }
 
+/// What the last entry was told is done: it must not be told again.
+pub fn settle_entry(vmcb: &mut Vmcb) {
+    vmcb.control.event_injection = 0;
+    vmcb.control.tlb_control = svm::TlbControl::NONE;
+}
+
 /// Where the next instruction is and how it is decoded.
 pub fn code_state(vmcb: &Vmcb) -> CodeState {
     let state = &vmcb.state;

@@ -14,10 +14,12 @@ mod state;
 use addr::{HostPhysical, PageSize};
 use vmx::{EptPointer, IoBitmaps, MsrBitmap};
 
+use super::quick::Quick;
 use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start, open_native};
 use crate::cpu::core::{Kick, OutOfFrames};
 use crate::host::frames;
 
+use enter::Block;
 pub use features::is_present;
 use region::Region;
 
@@ -31,9 +33,8 @@ pub struct Shared {
 
 /// One virtual CPU.
 pub struct Vmx {
-    region: Region,
+    block: Block,
     shared: &'static Shared,
-    registers: Registers,
     /// The length of the instruction that made the guest exit, where the CPU tells it.
     instruction_bytes: Option<u32>,
     /// Whether the next entry injects an event.
@@ -77,11 +78,15 @@ impl Backend for Vmx {
         })
     }
 
-    fn new(shared: &'static Shared) -> Result<Self, OutOfFrames> {
-        Ok(Self {
-            region: Region::new()?,
-            shared,
+    fn new(shared: &'static Shared, quick: Quick) -> Result<Self, OutOfFrames> {
+        let block = Block {
             registers: Registers::default(),
+            quick,
+            region: Region::new()?,
+        };
+        Ok(Self {
+            block,
+            shared,
             instruction_bytes: None,
             has_pending_event: false,
         })
@@ -90,19 +95,19 @@ impl Backend for Vmx {
     fn reset(&mut self, start: Start) {
         self.has_pending_event = false;
         self.instruction_bytes = None;
-        self.registers = Registers::default();
-        let mut vmcs = self.region.reload();
+        self.block.registers = Registers::default();
+        let mut vmcs = self.block.region.reload();
         state::configure(&mut vmcs, self.shared);
-        state::reset(&mut vmcs, &mut self.registers, start);
+        state::reset(&mut vmcs, &mut self.block.registers, start);
         enter::flush_translations(self.shared.ept_pointer, self.shared.address_space);
     }
 
     fn run(&mut self) -> Exit {
-        let entered = enter::run(&mut self.region, &mut self.registers);
+        let entered = enter::run(&mut self.block);
         // What the hardware has taken over must not be injected again; it has cleared the field.
         self.has_pending_event = false;
-        let mut vmcs = self.region.current();
-        let (exit, instruction_bytes) = exit::decode(&mut vmcs, &self.registers, entered);
+        let mut vmcs = self.block.region.current();
+        let (exit, instruction_bytes) = exit::decode(&mut vmcs, &self.block.registers, entered);
         self.instruction_bytes = instruction_bytes;
         exit
     }
@@ -120,28 +125,28 @@ impl Backend for Vmx {
     }
 
     fn registers(&mut self) -> &mut Registers {
-        &mut self.registers
+        &mut self.block.registers
     }
 
     fn code_state(&mut self) -> CodeState {
-        state::code_state(&self.region.current())
+        state::code_state(&self.block.region.current())
     }
 
     fn read_cr4(&mut self) -> u64 {
-        state::read_cr4(&self.region.current())
+        state::read_cr4(&self.block.region.current())
     }
 
     fn set_efer(&mut self, value: u64) {
-        state::set_efer(&mut self.region.current(), value);
+        state::set_efer(&mut self.block.region.current(), value);
     }
 
     fn advance(&mut self, bytes: u64) {
         let bytes = self.instruction_bytes.map_or(bytes, u64::from);
-        state::advance(&mut self.region.current(), bytes);
+        state::advance(&mut self.block.region.current(), bytes);
     }
 
     fn jump(&mut self, rip: u64) {
-        state::jump(&mut self.region.current(), rip);
+        state::jump(&mut self.block.region.current(), rip);
     }
 
     fn has_pending_event(&self) -> bool {
@@ -150,12 +155,12 @@ impl Backend for Vmx {
 
     fn inject(&mut self, exception: Exception) {
         self.has_pending_event = true;
-        state::inject(&mut self.region.current(), exception);
+        state::inject(&mut self.block.region.current(), exception);
     }
 
     // One that came in root mode: the CPU had NMIs open, so the guest is not handling one.
     fn inject_nmi(&mut self) {
         self.has_pending_event = true;
-        state::inject_nmi(&mut self.region.current());
+        state::inject_nmi(&mut self.block.region.current());
     }
 }
