@@ -27,7 +27,7 @@ pub struct Guest {
     cores: &'static [u32],
     start: u64,
     mebibytes: u64,
-    virtual_function: Option<u16>,
+    function: String,
     config_ports: bool,
     restart: String,
 }
@@ -68,7 +68,7 @@ impl Guest {
             cores,
             start,
             mebibytes: MEBIBYTES,
-            virtual_function: None,
+            function: String::new(),
             config_ports: false,
             restart: String::new(),
         }
@@ -103,8 +103,21 @@ impl Guest {
     /// The same with virtual function `number` and the namespace that goes with it.
     #[must_use]
     pub fn with_virtual_function(self, number: u16) -> Self {
+        let namespace = number.saturating_add(1);
         Self {
-            virtual_function: Some(number),
+            function: format!(
+                "[[partition.function]]\nphysical = \"02:00.0\"\nvirtual = {number}\n\
+                 namespace = {namespace}\n"
+            ),
+            ..self
+        }
+    }
+
+    /// The same with the whole physical function.
+    #[must_use]
+    pub fn with_whole_function(self) -> Self {
+        Self {
+            function: "[[partition.function]]\naddress = \"02:00.0\"\n".to_owned(),
             ..self
         }
     }
@@ -145,17 +158,10 @@ impl Guest {
             cores,
             start,
             mebibytes,
+            function,
             config_ports,
             restart,
-            ..
         } = self;
-        let function = self.virtual_function.map_or(String::new(), |number| {
-            let namespace = number.saturating_add(1);
-            format!(
-                "[[partition.function]]\nphysical = \"02:00.0\"\nvirtual = {number}\n\
-                 namespace = {namespace}\n"
-            )
-        });
         format!(
             "[[partition]]\nname = \"{name}\"\ncores = {cores:?}\nconfig_ports = {config_ports}\n\
              {restart}\nmemory = [{{ start = \"{start:#x}\", size = \"{mebibytes}M\" }}]\n{function}\
