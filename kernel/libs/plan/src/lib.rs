@@ -42,7 +42,7 @@ pub use checksum::crc32c;
 pub use disjoint::check_disjoint;
 pub use fit::{ActualMachine, Fit, check_images, fit};
 pub use format::{DecodeError, FORMAT_VERSION, decode, encode};
-pub use limits::{MAX_COMMAND_LINE, MAX_FUNCTIONS, MAX_NAME, MAX_PARTITIONS};
+pub use limits::{MAX_COMMAND_LINE, MAX_FUNCTIONS, MAX_NAME, MAX_PARTITIONS, is_partition_name};
 pub use model::{
     Console, Function, Image, ImageIndex, Iommu, Machine, MachineFunction, Partition, Plan,
 };
