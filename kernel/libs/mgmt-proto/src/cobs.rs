@@ -90,3 +90,86 @@ impl Progress {
         self.left == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(bytes: &[u8]) -> Vec<u8> {
+        let mut out = vec![0xaa; encoded_bytes(bytes.len())];
+        let length = encode(bytes, &mut out).unwrap();
+        out.truncate(length);
+        out
+    }
+
+    /// What the steps give; `None` if the encoding is cut off.
+    fn decoded(encoding: &[u8]) -> Option<Vec<u8>> {
+        let mut progress = Progress::START;
+        let steps = encoding.iter().map(|byte| progress.take(*byte));
+        let bytes = steps.filter_map(|step| match step {
+            Step::Byte(byte) => Some(byte),
+            Step::Nothing => None,
+        });
+        let bytes = bytes.collect();
+        progress.is_whole().then_some(bytes)
+    }
+
+    /// Bytes with few zeros, so that there are runs of every length around 254.
+    fn runs() -> impl Strategy<Value = Vec<u8>> {
+        let run = (0..520_usize, any::<u8>()).prop_map(|(length, byte)| vec![byte; length]);
+        prop::collection::vec(run, 0..4).prop_map(|runs| runs.join(&0))
+    }
+
+    #[test]
+    fn examples_of_the_article_hold() {
+        assert_eq!(encoded(&[]), [1]);
+        assert_eq!(encoded(&[0]), [1, 1]);
+        assert_eq!(encoded(&[0x11, 0x22, 0, 0x33]), [3, 0x11, 0x22, 2, 0x33]);
+        let mut run = encoded(&[7; 254]);
+        assert_eq!(run.remove(0), 255);
+        assert_eq!(run, [7; 254]);
+    }
+
+    #[test]
+    fn an_encoding_without_room_is_refused() {
+        for length in 0..=encoded_bytes(600) {
+            let mut out = vec![0; length];
+            let fits = length >= encoded(&[7; 600]).len();
+            assert_eq!(encode(&[7; 600], &mut out).is_some(), fits, "{length}");
+        }
+    }
+
+    #[test]
+    fn an_encoding_that_is_cut_off_is_not_whole() {
+        let encoding = encoded(&[7; 10]);
+        assert_eq!(decoded(&encoding[..10]), None);
+        assert!(decoded(&encoding).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn encoding_is_free_of_zeros_and_the_crate_reads_it(bytes in runs()) {
+            let encoding = encoded(&bytes);
+            prop_assert!(!encoding.contains(&0));
+            prop_assert_eq!(::cobs::decode_vec(&encoding).unwrap(), bytes);
+        }
+
+        #[test]
+        fn decoding_gives_back_what_the_crate_has_encoded(bytes in runs()) {
+            prop_assert_eq!(decoded(&::cobs::encode_vec(&bytes)), Some(bytes));
+        }
+
+        #[test]
+        fn decoding_of_anything_agrees_with_the_crate(
+            encoding in prop::collection::vec(prop_oneof![1..4_u8, 1..=255_u8], 1..600),
+        ) {
+            prop_assert_eq!(decoded(&encoding), ::cobs::decode_vec(&encoding).ok());
+        }
+    }
+}

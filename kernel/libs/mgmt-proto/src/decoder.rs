@@ -91,7 +91,7 @@ impl Decoder {
         let progress = core::mem::replace(&mut self.progress, Progress::START);
         let length = core::mem::take(&mut self.length);
         let overflow = core::mem::take(&mut self.overflow);
-        if progress == Progress::START {
+        if progress == Progress::START && length == 0 {
             // Two zeros side by side: the end of a frame and the beginning of the next.
             return None;
         }

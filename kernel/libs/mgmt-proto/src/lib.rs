@@ -55,11 +55,18 @@ mod decoder;
 mod error;
 pub mod frame;
 mod lifecycle;
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+mod line;
 mod name;
 mod record;
 mod request;
+#[cfg(test)]
+mod round_trip;
 mod sequence;
 mod server;
+#[cfg(test)]
+mod testing;
 
 pub use answer::{Answer, Channel, Details, Hello};
 pub use decoder::{Decoder, Dropped};

@@ -2,7 +2,7 @@ extern crate std;
 
 use std::vec::Vec;
 
-use crate::frame::TooLong;
+use crate::testing::request_frame as frame;
 use crate::{
     Answer, Bytes, Decoder, FRAME_BYTES, Hello, MAX_DATA, Name, State, StopManner, VERSION,
 };
@@ -88,7 +88,7 @@ impl Bench {
         request: &Request<'_>,
         judge: impl Fn(Answer<'_>) -> T,
     ) -> Option<T> {
-        let bytes = frame(id, SESSION, request).unwrap();
+        let bytes = frame(id, SESSION, request);
         self.send(&bytes, |header, answer| {
             assert_eq!((header.id, header.session), (id, SESSION));
             assert_eq!(header.version, VERSION);
@@ -106,16 +106,6 @@ impl Bench {
     }
 }
 
-fn frame(id: u32, session: u32, request: &Request<'_>) -> Result<Vec<u8>, TooLong> {
-    let mut out = [0; FRAME_BYTES];
-    let envelope = Envelope {
-        direction: Direction::Request,
-        id,
-        session,
-    };
-    encode(envelope, request, &mut out).map(<[u8]>::to_vec)
-}
-
 fn alpha() -> Name {
     Name::new("alpha").unwrap()
 }
@@ -127,7 +117,7 @@ fn is(expected: Answer<'static>) -> impl Fn(Answer<'_>) {
 #[test]
 fn who_does_not_know_the_session_learns_it_by_hello() {
     let mut bench = Bench::new();
-    let hello = frame(9, 0, &Request::Hello).unwrap();
+    let hello = frame(9, 0, &Request::Hello);
     let session = bench.send(&hello, |header, answer| {
         assert!(matches!(answer, Answer::Hello(Hello { build: "test", .. })));
         header.session
@@ -187,7 +177,7 @@ fn what_changes_nothing_is_asked_anew_each_time() {
 #[test]
 fn a_request_of_an_earlier_session_is_refused() {
     let mut bench = Bench::new();
-    let reset = frame(5, SESSION ^ 1, &Request::ResetMachine).unwrap();
+    let reset = frame(5, SESSION ^ 1, &Request::ResetMachine);
     let answer = bench.send(&reset, |header, answer| {
         assert_eq!(answer, Answer::Error(Error::OtherSession));
         header.session
@@ -199,7 +189,7 @@ fn a_request_of_an_earlier_session_is_refused() {
 #[test]
 fn another_version_is_told_ours() {
     let mut bench = Bench::new();
-    let newer = with_payload_changed(&frame(5, SESSION, &Request::Hello).unwrap(), |payload| {
+    let newer = with_payload_changed(&frame(5, SESSION, &Request::Hello), |payload| {
         payload[0] = VERSION + 1;
     });
     let version = bench.send(&newer, |header, answer| {
@@ -214,7 +204,7 @@ fn another_version_is_told_ours() {
 #[test]
 fn an_unknown_kind_of_request_is_not_supported() {
     let mut bench = Bench::new();
-    let unknown = with_payload_changed(&frame(5, SESSION, &Request::Hello).unwrap(), |payload| {
+    let unknown = with_payload_changed(&frame(5, SESSION, &Request::Hello), |payload| {
         payload[10] = 17;
     });
     bench.send(&unknown, |_, answer| {
@@ -222,14 +212,14 @@ fn an_unknown_kind_of_request_is_not_supported() {
     });
     assert_eq!(bench.handler.asked, 0);
     // The last kind that is known: the number above has to move when one is added.
-    let last = frame(6, SESSION, &Request::ResetMachine).unwrap();
+    let last = frame(6, SESSION, &Request::ResetMachine);
     with_payload_changed(&last, |payload| assert_eq!(payload[10], 16));
 }
 
 #[test]
 fn an_answer_is_never_answered() {
     let mut bench = Bench::new();
-    let answer = with_payload_changed(&frame(5, SESSION, &Request::Hello).unwrap(), |payload| {
+    let answer = with_payload_changed(&frame(5, SESSION, &Request::Hello), |payload| {
         payload[1] = b'!';
     });
     assert!(bench.send(&answer, |_, _| ()).is_none());
