@@ -1,14 +1,18 @@
 //! The user's tool.
 //!
-//! `bulkhead plan check` and `bulkhead plan compile` work on plans; messages for people go
-//! to standard error, and with `--json` one object goes to standard output.
+//! `bulkhead plan` works on plans. `bulkhead ctl` asks a machine over its management
+//! channel. Messages for people go to standard error, results to standard output, with
+//! `--json` as one JSON object a line.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
-mod json;
+mod channel;
+mod ctl;
+mod output;
 mod plans;
-mod pretty;
+mod problem;
+mod text;
 
 use std::process::ExitCode;
 
@@ -25,5 +29,6 @@ fn main() -> ExitCode {
         Command::Plan {
             command: PlanCommand::Compile { input, output },
         } => plans::compile(&input, &output),
+        Command::Ctl(arguments) => ctl::run(&arguments),
     }
 }

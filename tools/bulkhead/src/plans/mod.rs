@@ -1,18 +1,16 @@
 //! `bulkhead plan`.
 
-use std::io::{self, Write};
+mod json;
+mod pretty;
+
 use std::path::Path;
 use std::process::ExitCode;
 
 use plan::source::{Compiled, Report, load, load_with_images};
 
 use crate::arguments::Input;
-use crate::{json, pretty};
-
-/// The plan breaks a rule.
-const REFUSED: u8 = 1;
-/// What was asked could not be done, whatever the plan.
-const FAILED: u8 = 2;
+use crate::output::{self, Format};
+use crate::problem::Problem;
 
 /// `bulkhead plan check`
 pub fn check(input: &Input) -> ExitCode {
@@ -30,7 +28,8 @@ pub fn compile(input: &Input, output: &Path) -> ExitCode {
     };
     let bundle = compiled.bundle();
     if let Err(error) = std::fs::write(output, &bundle) {
-        return fail(&format!("cannot write {}: {error}", output.display()));
+        let what = format!("cannot write {}: {error}", output.display());
+        return finish(input, Err(Problem::Here { what }));
     }
     let written = format!("{} bytes written to {}", bundle.len(), output.display());
     announce(input, &compiled, &written)
@@ -59,30 +58,20 @@ fn announce(input: &Input, compiled: &Compiled, what: &str) -> ExitCode {
             names.join(", ")
         )
     };
-    print(&text, ExitCode::SUCCESS)
+    finish(input, output::line(&text))
 }
 
 fn refuse(input: &Input, report: &Report) -> ExitCode {
-    if input.json {
-        return print(&json::refused(report), ExitCode::from(REFUSED));
+    if !input.json {
+        output::note(pretty::render(report).trim_end());
+        return output::refused();
     }
-    match write!(io::stderr(), "{}", pretty::render(report)) {
-        Ok(()) => ExitCode::from(REFUSED),
-        Err(_) => ExitCode::from(FAILED),
-    }
-}
-
-/// Prints on standard output; who closed it does not want to hear of it.
-fn print(text: &str, code: ExitCode) -> ExitCode {
-    match writeln!(io::stdout(), "{text}") {
-        Ok(()) => code,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(error) => fail(&format!("cannot write: {error}")),
+    match output::line(&json::refused(report)) {
+        Ok(()) => output::refused(),
+        problem => finish(input, problem),
     }
 }
 
-fn fail(what: &str) -> ExitCode {
-    // Nothing is left to tell if standard error is gone as well.
-    let _ = writeln!(io::stderr(), "bulkhead: {what}");
-    ExitCode::from(FAILED)
+fn finish(input: &Input, result: Result<(), Problem>) -> ExitCode {
+    output::status(result, Format::from_flag(input.json))
 }

@@ -1,8 +1,12 @@
 //! The command line.
 
+mod ctl;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use ctl::{Console, Ctl, CtlCommand, Follow, Part, Stopping};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -25,6 +29,8 @@ pub enum Command {
         #[command(subcommand)]
         command: PlanCommand,
     },
+    /// See and control a machine's partitions over its management channel.
+    Ctl(Ctl),
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,0 +1,236 @@
+//! A machine that is none, on a line that may be bad, and the tool in front of it.
+
+pub mod machine;
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use mgmt_proto::{FRAME_BYTES, Server};
+use serde_json::Value;
+use serial2::SerialPort;
+use tempfile::TempDir;
+
+use machine::Machine;
+
+/// What is wrong with the line, or with who is at its other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    Good,
+    /// Nothing comes back.
+    Dead,
+    /// Something else speaks there.
+    Login,
+    /// All comes back as it was sent.
+    Echo,
+    /// The machine is of another version.
+    Version(u8),
+    /// Of each request's answers the first so many are lost.
+    LosesAnswers(u32),
+    /// Every other request arrives damaged.
+    DamagesRequests,
+    /// Every answer comes twice.
+    Twice,
+    /// Answers come byte by byte, with a console's text before them.
+    Pieces,
+    /// The other end hangs up at the first request.
+    HangsUp,
+}
+
+/// A machine on a UNIX socket.
+pub struct Bench {
+    machine: Arc<Mutex<Machine>>,
+    server: Arc<Mutex<Server>>,
+    folder: TempDir,
+}
+
+impl Bench {
+    /// The machine of the examples on this line.
+    pub fn new(line: Line) -> Self {
+        Self::with(Machine::example(), line)
+    }
+
+    pub fn with(machine: Machine, line: Line) -> Self {
+        let bench = Self {
+            machine: Arc::new(Mutex::new(machine)),
+            server: Arc::new(Mutex::new(Server::new(77))),
+            folder: TempDir::new().unwrap(),
+        };
+        let listener = UnixListener::bind(bench.socket()).unwrap();
+        let (machine, server) = (bench.machine.clone(), bench.server.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, machine, server) = (stream.unwrap(), machine.clone(), server.clone());
+                thread::spawn(move || serve(stream, line, &machine, &server));
+            }
+        });
+        bench
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("channel")
+    }
+
+    /// A file for the tool to read.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap()
+    }
+
+    /// How often the machine has carried out a request that is printed so.
+    pub fn asked(&self, what: &str) -> usize {
+        let machine = self.machine();
+        let asked = machine.asked.iter();
+        asked.filter(|asked| asked.starts_with(what)).count()
+    }
+
+    /// The machine boots anew: another session, all else as before.
+    pub fn reboot(&self) {
+        *self.server.lock().unwrap() = Server::new(78);
+    }
+
+    /// The tool in front of this machine.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead"));
+        let to = format!("unix:{}", self.socket().display());
+        command
+            .args(arguments)
+            .env("BULKHEAD_CHANNEL", to)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `bulkhead ctl` with a second's patience.
+    pub fn ctl(&self, arguments: &[&str]) -> Output {
+        let ctl = ["ctl", "--timeout", "1"];
+        self.command(&[&ctl, arguments].concat()).output().unwrap()
+    }
+
+    /// What it prints; it must succeed.
+    pub fn text(&self, arguments: &[&str]) -> String {
+        let output = self.ctl(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The JSON objects that it prints; it must succeed.
+    pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let text = self.text(&[&["--json"], arguments].concat());
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// What it complains about, for people; it must fail with this status.
+    pub fn complaint(&self, status: i32, arguments: &[&str]) -> String {
+        let output = self.ctl(arguments);
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+/// A byte stream that a machine can be at the end of.
+pub trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
+/// Answers until the other end hangs up.
+pub fn serve(
+    mut stream: impl Stream,
+    line: Line,
+    machine: &Mutex<Machine>,
+    server: &Mutex<Server>,
+) {
+    let mut out = [0; FRAME_BYTES];
+    let mut damaged = false;
+    let mut bytes = [0; 4096];
+    let mut lost = (Vec::new(), 0);
+    loop {
+        let length = match stream.read(&mut bytes) {
+            Ok(0) => return,
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::TimedOut => continue,
+            Err(_) => return,
+        };
+        let bytes = &mut bytes[..length];
+        match line {
+            Line::Dead => continue,
+            Line::HangsUp => return,
+            Line::Login => stream.write_all(b"\r\nlogin: \0").unwrap(),
+            Line::Echo => stream.write_all(bytes).unwrap(),
+            _ => {}
+        }
+        if matches!(line, Line::Login | Line::Echo) {
+            continue;
+        }
+        damaged = !damaged;
+        if line == Line::DamagesRequests && damaged {
+            bytes[length / 2] ^= 0x10;
+        }
+        for byte in &*bytes {
+            let mut server = server.lock().unwrap();
+            let answer = server.push(*byte, &mut *machine.lock().unwrap(), &mut out);
+            let Some(answer) = answer else { continue };
+            if let Line::LosesAnswers(times) = line {
+                let id = payload(answer)[2..6].to_vec();
+                lost = (id.clone(), if lost.0 == id { lost.1 + 1 } else { 1 });
+                if lost.1 <= times {
+                    continue;
+                }
+            }
+            // The reader may have gone, as readers do.
+            if say(&mut stream, line, answer).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn say(stream: &mut impl Stream, line: Line, answer: &[u8]) -> std::io::Result<()> {
+    match line {
+        Line::Twice => stream.write_all(&[answer, answer].concat()),
+        Line::Version(version) => stream.write_all(&of_version(answer, version)),
+        Line::Pieces => {
+            stream.write_all(b"[alpha] some text of a console\n")?;
+            for byte in answer {
+                stream.write_all(&[*byte])?;
+                stream.flush()?;
+                thread::sleep(Duration::from_micros(100));
+            }
+            Ok(())
+        }
+        _ => stream.write_all(answer),
+    }
+}
+
+/// The frame as a server of another version would send it.
+fn of_version(frame: &[u8], version: u8) -> Vec<u8> {
+    let mut payload = payload(frame);
+    payload.truncate(payload.len() - 4);
+    payload[0] = version;
+    let crc = plan::crc32c(&payload);
+    payload.extend(crc.to_le_bytes());
+    [&[0], &cobs::encode_vec(&payload)[..], &[0]].concat()
+}
+
+fn payload(frame: &[u8]) -> Vec<u8> {
+    cobs::decode_vec(&frame[1..frame.len() - 1]).unwrap()
+}
+
+/// Two ends of a serial line, and the name of the second one's device.
+pub fn serial_line() -> (SerialPort, SerialPort, String) {
+    let (ours, theirs) = SerialPort::pair().unwrap();
+    let link = format!("/proc/self/fd/{}", theirs.as_raw_fd());
+    let name = std::fs::read_link(link).unwrap();
+    (ours, theirs, name.to_str().unwrap().to_owned())
+}
