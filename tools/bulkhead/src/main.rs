@@ -1,7 +1,7 @@
 //! The user's tool.
 //!
-//! `bulkhead plan` works on plans. `bulkhead ctl` asks a machine over its management
-//! channel. Messages for people go to standard error, results to standard output, with
+//! `bulkhead plan` works on plans. `bulkhead ctl` and `top` ask a machine over its
+//! management channel. Messages for people go to standard error, results to standard output, with
 //! `--json` as one JSON object a line.
 
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@ mod output;
 mod plans;
 mod problem;
 mod text;
+mod top;
 
 use std::process::ExitCode;
 
@@ -30,5 +31,6 @@ fn main() -> ExitCode {
             command: PlanCommand::Compile { input, output },
         } => plans::compile(&input, &output),
         Command::Ctl(arguments) => ctl::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
     }
 }

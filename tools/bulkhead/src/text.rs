@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use addr::ApicId;
+
 /// A time as its two largest units: `3 d 4 h`, `12 min 4 s`, `4.2 s`.
 pub fn duration(milliseconds: u64) -> String {
     let time = Duration::from_millis(milliseconds);
@@ -39,6 +41,18 @@ pub fn list<T: ToString>(things: impl IntoIterator<Item = T>) -> String {
     } else {
         texts.join(", ")
     }
+}
+
+/// Cores, with neighbours drawn together: `1`, `2-5,8`.
+pub fn ranges(cores: &[ApicId]) -> String {
+    let mut sorted: Vec<_> = cores.iter().map(|core| core.0).collect();
+    sorted.sort_unstable();
+    let neighbours = sorted.chunk_by(|one, next| one.checked_add(1) == Some(*next));
+    let texts = neighbours.map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        one => one.iter().map(u32::to_string).collect(),
+    });
+    texts.collect::<Vec<_>>().join(",")
 }
 
 /// Where a column's text stands.
@@ -107,6 +121,18 @@ mod tests {
         for (bytes, text) in cases {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn neighbouring_cores_are_drawn_together() {
+        let text = |cores: &[u32]| {
+            let cores: Vec<_> = cores.iter().map(|core| ApicId(*core)).collect();
+            ranges(&cores)
+        };
+        assert_eq!(text(&[]), "");
+        assert_eq!(text(&[1]), "1");
+        assert_eq!(text(&[3, 2]), "2-3");
+        assert_eq!(text(&[0, 2, 3, 4, 8, u32::MAX]), "0,2-4,8,4294967295");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `bulkhead ctl`, and how every command finds its machine.
+//! `bulkhead ctl` and `top`, and how every command finds its machine.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -147,6 +147,15 @@ pub struct Follow {
     /// Begin with this one, by number; the log counts bytes.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub from: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Top {
+    #[command(flatten)]
+    pub channel: Channel,
+    /// How often the partitions are asked for.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub interval: Duration,
 }
 
 /// An image of a partition.

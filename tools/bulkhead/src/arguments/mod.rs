@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use ctl::{Console, Ctl, CtlCommand, Follow, Part, Stopping};
+pub use ctl::{Console, Ctl, CtlCommand, Follow, Part, Stopping, Top};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -31,6 +31,8 @@ pub enum Command {
     },
     /// See and control a machine's partitions over its management channel.
     Ctl(Ctl),
+    /// Show a machine live: partitions, exits, events and a console.
+    Top(Top),
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,8 @@ mod show;
 
 use std::process::ExitCode;
 
+pub use follow::event_line;
+
 use crate::arguments::{Ctl, CtlCommand};
 use crate::channel::Client;
 use crate::output::{self, Format};

@@ -11,3 +11,4 @@ mod console;
 mod ctl;
 mod lines;
 mod support;
+mod top;

@@ -1,6 +1,7 @@
 //! A machine that is none, on a line that may be bad, and the tool in front of it.
 
 pub mod machine;
+pub mod user;
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
