@@ -1,7 +1,7 @@
 //! The user's tool.
 //!
-//! `bulkhead plan` works on plans. `bulkhead ctl` and `top` ask a machine over its
-//! management channel. Messages for people go to standard error, results to standard output, with
+//! `bulkhead plan` works on plans. `bulkhead ctl`, `top` and `exporter` ask a machine
+//! over its management channel. Messages for people go to standard error, results to standard output, with
 //! `--json` as one JSON object a line.
 
 #![forbid(unsafe_code)]
@@ -9,6 +9,7 @@
 mod arguments;
 mod channel;
 mod ctl;
+mod exporter;
 mod output;
 mod plans;
 mod problem;
@@ -32,5 +33,6 @@ fn main() -> ExitCode {
         } => plans::compile(&input, &output),
         Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
+        Command::Exporter(arguments) => exporter::run(&arguments),
     }
 }

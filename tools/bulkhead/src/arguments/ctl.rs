@@ -1,4 +1,4 @@
-//! `bulkhead ctl` and `top`, and how every command finds its machine.
+//! `bulkhead ctl`, `top` and `exporter`, and how every command finds its machine.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -156,6 +156,15 @@ pub struct Top {
     /// How often the partitions are asked for.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub interval: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct Exporter {
+    #[command(flatten)]
+    pub channel: Channel,
+    /// Where Prometheus finds it, at /metrics.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9713")]
+    pub listen: String,
 }
 
 /// An image of a partition.

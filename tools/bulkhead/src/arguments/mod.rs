@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use ctl::{Console, Ctl, CtlCommand, Follow, Part, Stopping, Top};
+pub use ctl::{Console, Ctl, CtlCommand, Exporter, Follow, Part, Stopping, Top};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -33,6 +33,8 @@ pub enum Command {
     Ctl(Ctl),
     /// Show a machine live: partitions, exits, events and a console.
     Top(Top),
+    /// Serve a machine's counters to Prometheus.
+    Exporter(Exporter),
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,14 +2,11 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
-use mgmt_proto::Server;
-
 use crate::support::machine::Machine;
-use crate::support::{Bench, Line, serial_line, serve};
+use crate::support::{Bench, FarEnd, Line, serial_line};
 
 /// The tool's answer to a bad line, where everything ends in an error.
 fn complaint(line: Line) -> String {
@@ -124,8 +121,7 @@ fn a_machine_is_reached_over_tcp() {
     let to = format!("tcp:{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
-        let (machine, server) = (Mutex::new(Machine::example()), Mutex::new(Server::new(1)));
-        serve(stream, Line::Good, &machine, &server);
+        FarEnd::new(Machine::example(), Line::Good).serve(stream);
     });
     let text = Bench::new(Line::Good).text(&["list", "--to", &to]);
     assert!(text.contains("beta"), "{text}");
@@ -135,8 +131,7 @@ fn a_machine_is_reached_over_tcp() {
 fn a_machine_is_reached_over_a_serial_device() {
     let (ours, _theirs, name) = serial_line();
     thread::spawn(move || {
-        let (machine, server) = (Mutex::new(Machine::example()), Mutex::new(Server::new(1)));
-        serve(ours, Line::Pieces, &machine, &server);
+        FarEnd::new(Machine::example(), Line::Pieces).serve(ours);
     });
     let text = Bench::new(Line::Good).text(&["list", "--to", &name, "--baud", "115200"]);
     assert!(text.contains("beta"), "{text}");

@@ -9,6 +9,7 @@
 
 mod console;
 mod ctl;
+mod exporter;
 mod lines;
 mod support;
 mod top;

@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -43,10 +44,28 @@ pub enum Line {
     HangsUp,
 }
 
+/// The far end of a line: a machine, and what is wrong between it and us.
+pub struct FarEnd {
+    machine: Mutex<Machine>,
+    server: Mutex<Server>,
+    line: Line,
+    pulled: AtomicBool,
+}
+
+impl FarEnd {
+    pub fn new(machine: Machine, line: Line) -> Self {
+        Self {
+            machine: Mutex::new(machine),
+            server: Mutex::new(Server::new(77)),
+            line,
+            pulled: AtomicBool::new(false),
+        }
+    }
+}
+
 /// A machine on a UNIX socket.
 pub struct Bench {
-    machine: Arc<Mutex<Machine>>,
-    server: Arc<Mutex<Server>>,
+    end: Arc<FarEnd>,
     folder: TempDir,
 }
 
@@ -58,16 +77,15 @@ impl Bench {
 
     pub fn with(machine: Machine, line: Line) -> Self {
         let bench = Self {
-            machine: Arc::new(Mutex::new(machine)),
-            server: Arc::new(Mutex::new(Server::new(77))),
+            end: Arc::new(FarEnd::new(machine, line)),
             folder: TempDir::new().unwrap(),
         };
         let listener = UnixListener::bind(bench.socket()).unwrap();
-        let (machine, server) = (bench.machine.clone(), bench.server.clone());
+        let end = Arc::clone(&bench.end);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, machine, server) = (stream.unwrap(), machine.clone(), server.clone());
-                thread::spawn(move || serve(stream, line, &machine, &server));
+                let (stream, end) = (stream.unwrap(), Arc::clone(&end));
+                thread::spawn(move || end.serve(stream));
             }
         });
         bench
@@ -85,7 +103,7 @@ impl Bench {
     }
 
     pub fn machine(&self) -> MutexGuard<'_, Machine> {
-        self.machine.lock().unwrap()
+        self.end.machine.lock().unwrap()
     }
 
     /// How often the machine has carried out a request that is printed so.
@@ -97,7 +115,12 @@ impl Bench {
 
     /// The machine boots anew: another session, all else as before.
     pub fn reboot(&self) {
-        *self.server.lock().unwrap() = Server::new(78);
+        *self.end.server.lock().unwrap() = Server::new(78);
+    }
+
+    /// Takes the line away from the machine, or gives it back.
+    pub fn pull_plug(&self, pulled: bool) {
+        self.end.pulled.store(pulled, Ordering::Relaxed);
     }
 
     /// The tool in front of this machine.
@@ -145,55 +168,58 @@ impl Bench {
 pub trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
-/// Answers until the other end hangs up.
-pub fn serve(
-    mut stream: impl Stream,
-    line: Line,
-    machine: &Mutex<Machine>,
-    server: &Mutex<Server>,
-) {
-    let mut out = [0; FRAME_BYTES];
-    let mut damaged = false;
-    let mut bytes = [0; 4096];
-    let mut lost = (Vec::new(), 0);
-    loop {
-        let length = match stream.read(&mut bytes) {
-            Ok(0) => return,
-            Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::TimedOut => continue,
-            Err(_) => return,
-        };
-        let bytes = &mut bytes[..length];
-        match line {
-            Line::Dead => continue,
-            Line::HangsUp => return,
-            Line::Login => stream.write_all(b"\r\nlogin: \0").unwrap(),
-            Line::Echo => stream.write_all(bytes).unwrap(),
-            _ => {}
-        }
-        if matches!(line, Line::Login | Line::Echo) {
-            continue;
-        }
-        damaged = !damaged;
-        if line == Line::DamagesRequests && damaged {
-            bytes[length / 2] ^= 0x10;
-        }
-        for byte in &*bytes {
-            let mut server = server.lock().unwrap();
-            let answer = server.push(*byte, &mut *machine.lock().unwrap(), &mut out);
-            let Some(answer) = answer else { continue };
-            if let Line::LosesAnswers(times) = line {
-                let id = payload(answer)[2..6].to_vec();
-                lost = (id.clone(), if lost.0 == id { lost.1 + 1 } else { 1 });
-                if lost.1 <= times {
-                    continue;
-                }
-            }
-            // The reader may have gone, as readers do.
-            if say(&mut stream, line, answer).is_err() {
+impl FarEnd {
+    /// Answers until the other end hangs up.
+    pub fn serve(&self, mut stream: impl Stream) {
+        let mut bytes = [0; 4096];
+        let mut reads = 0;
+        let mut lost = (Vec::new(), 0);
+        loop {
+            let bytes = match stream.read(&mut bytes) {
+                Ok(0) => return,
+                Ok(length) => &mut bytes[..length],
+                Err(error) if error.kind() == ErrorKind::TimedOut => continue,
+                Err(_) => return,
+            };
+            reads += 1;
+            if self.line == Line::HangsUp {
                 return;
             }
+            if self.line == Line::DamagesRequests && reads % 2 == 1 {
+                bytes[bytes.len() / 2] ^= 0x10;
+            }
+            for answer in self.answers(bytes) {
+                let id = payload(&answer)[2..6].to_vec();
+                let times = if lost.0 == id { lost.1 + 1 } else { 1 };
+                lost = (id, times);
+                let is_lost = matches!(self.line, Line::LosesAnswers(most) if times <= most);
+                // The reader may have gone, as readers do.
+                if !is_lost && say(&mut stream, self.line, &answer).is_err() {
+                    return;
+                }
+            }
+            match self.line {
+                Line::Login => stream.write_all(b"\r\nlogin: \0").unwrap(),
+                Line::Echo => stream.write_all(bytes).unwrap(),
+                _ => {}
+            }
         }
+    }
+
+    /// What the machine answers, if the request reaches it.
+    fn answers(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let is_away = matches!(self.line, Line::Dead | Line::Login | Line::Echo);
+        if is_away || self.pulled.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut out = [0; FRAME_BYTES];
+        let mut server = self.server.lock().unwrap();
+        let mut machine = self.machine.lock().unwrap();
+        let answers = bytes.iter().filter_map(|byte| {
+            let answer = server.push(*byte, &mut *machine, &mut out);
+            answer.map(<[u8]>::to_vec)
+        });
+        answers.collect()
     }
 }
 
