@@ -31,6 +31,9 @@ fn main() -> ExitCode {
         Command::Plan {
             command: PlanCommand::Compile { input, output },
         } => plans::compile(&input, &output),
+        Command::Plan {
+            command: PlanCommand::Show { input, svg },
+        } => plans::show(&input, svg.as_deref()),
         Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Exporter(arguments) => exporter::run(&arguments),

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use addr::ApicId;
-
 /// A time as its two largest units: `3 d 4 h`, `12 min 4 s`, `4.2 s`.
 pub fn duration(milliseconds: u64) -> String {
     let time = Duration::from_millis(milliseconds);
@@ -43,9 +41,9 @@ pub fn list<T: ToString>(things: impl IntoIterator<Item = T>) -> String {
     }
 }
 
-/// Cores, with neighbours drawn together: `1`, `2-5,8`.
-pub fn ranges(cores: &[ApicId]) -> String {
-    let mut sorted: Vec<_> = cores.iter().map(|core| core.0).collect();
+/// Numbers, with neighbours drawn together: `1`, `2-5,8`.
+pub fn ranges(numbers: impl IntoIterator<Item = u32>) -> String {
+    let mut sorted: Vec<_> = numbers.into_iter().collect();
     sorted.sort_unstable();
     let neighbours = sorted.chunk_by(|one, next| one.checked_add(1) == Some(*next));
     let texts = neighbours.map(|run| match run {
@@ -124,15 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn neighbouring_cores_are_drawn_together() {
-        let text = |cores: &[u32]| {
-            let cores: Vec<_> = cores.iter().map(|core| ApicId(*core)).collect();
-            ranges(&cores)
-        };
-        assert_eq!(text(&[]), "");
-        assert_eq!(text(&[1]), "1");
-        assert_eq!(text(&[3, 2]), "2-3");
-        assert_eq!(text(&[0, 2, 3, 4, 8, u32::MAX]), "0,2-4,8,4294967295");
+    fn neighbouring_numbers_are_drawn_together() {
+        assert_eq!(ranges([]), "");
+        assert_eq!(ranges([1]), "1");
+        assert_eq!(ranges([3, 2]), "2-3");
+        assert_eq!(ranges([0, 2, 3, 4, 8, u32::MAX]), "0,2-4,8,4294967295");
     }
 
     #[test]

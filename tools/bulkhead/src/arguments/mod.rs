@@ -53,6 +53,15 @@ pub enum PlanCommand {
         #[arg(short, long, value_name = "OUT")]
         output: PathBuf,
     },
+    /// Draw who owns which cores, memory and PCI functions.
+    #[command(after_help = EXIT_STATUS)]
+    Show {
+        #[command(flatten)]
+        input: Input,
+        /// Write a picture instead of drawing in the terminal.
+        #[arg(long, value_name = "OUT", conflicts_with = "json")]
+        svg: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

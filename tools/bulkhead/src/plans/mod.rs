@@ -1,11 +1,13 @@
 //! `bulkhead plan`.
 
+mod drawing;
 mod json;
 mod pretty;
 
 use std::path::Path;
 use std::process::ExitCode;
 
+use drawing::Drawing;
 use plan::source::{Compiled, Report, load, load_with_images};
 
 use crate::arguments::Input;
@@ -27,12 +29,32 @@ pub fn compile(input: &Input, output: &Path) -> ExitCode {
         Err(report) => return refuse(input, &report),
     };
     let bundle = compiled.bundle();
-    if let Err(error) = std::fs::write(output, &bundle) {
-        let what = format!("cannot write {}: {error}", output.display());
-        return finish(input, Err(Problem::Here { what }));
+    if let Err(problem) = write(output, &bundle) {
+        return finish(input, Err(problem));
     }
     let written = format!("{} bytes written to {}", bundle.len(), output.display());
     announce(input, &compiled, &written)
+}
+
+/// `bulkhead plan show`
+pub fn show(input: &Input, svg: Option<&Path>) -> ExitCode {
+    let compiled = match read(input) {
+        Ok(compiled) => compiled,
+        Err(report) => return refuse(input, &report),
+    };
+    let drawing = Drawing::new(input.file.display().to_string(), &compiled.plan);
+    let shown = match svg {
+        Some(path) => write(path, drawing::svg::draw(&drawing).as_bytes()),
+        None if input.json => output::line(&drawing::json::draw(&drawing)),
+        None => output::line(&drawing::text::draw(&drawing)),
+    };
+    finish(input, shown)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    std::fs::write(path, bytes).map_err(|error| Problem::Here {
+        what: format!("cannot write {}: {error}", path.display()),
+    })
 }
 
 fn read(input: &Input) -> Result<Compiled, Report> {

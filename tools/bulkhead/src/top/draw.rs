@@ -103,7 +103,7 @@ fn draw_partitions(frame: &mut Frame<'_>, model: &Model, area: Rect) {
 /// The widths of the partitions' columns.
 fn widths(model: &Model, width: u16) -> [Constraint; 11] {
     let name = longest(model, |one| one.summary.name.to_string(), 4);
-    let cores = longest(model, |one| text::ranges(&one.cores), 5);
+    let cores = longest(model, cores, 5);
     let (memory, last_stop) = if width < NARROW {
         (0, Constraint::Length(0))
     } else {
@@ -133,7 +133,7 @@ fn partition_row(partition: &Partition) -> Row<'static> {
         Line::from(summary.name.to_string()),
         Line::from(summary.state.name()).style(style_of(summary.state)),
         right(text::duration(summary.in_state_milliseconds)),
-        right(text::ranges(&partition.cores)),
+        right(cores(partition)),
         right(text::size(summary.memory_bytes)),
         right(summary.restarts.to_string()),
         count(counters.map(|one| one.exits.total())),
@@ -142,6 +142,10 @@ fn partition_row(partition: &Partition) -> Row<'static> {
         count(counters.map(|one| one.faults)),
         Line::from(last_stop.unwrap_or_default()),
     ])
+}
+
+fn cores(partition: &Partition) -> String {
+    text::ranges(partition.cores.iter().map(|core| core.0))
 }
 
 fn style_of(state: State) -> Style {
