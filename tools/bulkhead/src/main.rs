@@ -9,6 +9,7 @@
 mod arguments;
 mod channel;
 mod ctl;
+mod documents;
 mod exporter;
 mod output;
 mod plans;
@@ -37,5 +38,7 @@ fn main() -> ExitCode {
         Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Exporter(arguments) => exporter::run(&arguments),
+        Command::Completions { shell } => documents::completions(shell),
+        Command::Man { folder } => documents::man(&folder),
     }
 }

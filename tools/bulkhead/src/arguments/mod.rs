@@ -5,6 +5,7 @@ mod ctl;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub use ctl::{Console, Ctl, CtlCommand, Exporter, Follow, Part, Stopping, Top};
 
@@ -35,6 +36,16 @@ pub enum Command {
     Top(Top),
     /// Serve a machine's counters to Prometheus.
     Exporter(Exporter),
+    /// Print the completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the manual pages.
+    Man {
+        /// The folder that they go to.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
