@@ -30,6 +30,8 @@ pub enum Problem {
     UnknownPartition { name: String, known: Vec<String> },
     /// The machine refuses.
     Refused(Error),
+    /// The partition's guest cannot be asked to switch itself off.
+    CannotBeAsked { partition: String },
     /// The machine's answer does not fit the question.
     Unexpected,
     /// A partition did not become what it was asked to be.
@@ -54,6 +56,7 @@ impl Problem {
             Self::Restarted => "machine-restarted",
             Self::UnknownPartition { .. } => "unknown-partition",
             Self::Refused(error) => refusal_name(*error),
+            Self::CannotBeAsked { .. } => "cannot-be-asked",
             Self::Unexpected => "unexpected-answer",
             Self::Unfinished { .. } => "unfinished",
             Self::Here { .. } => "local",
@@ -65,7 +68,10 @@ impl Problem {
     pub const fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::UnknownPartition { .. } | Self::Refused(_) | Self::Unfinished { .. }
+            Self::UnknownPartition { .. }
+                | Self::Refused(_)
+                | Self::CannotBeAsked { .. }
+                | Self::Unfinished { .. }
         )
     }
 
@@ -97,6 +103,9 @@ impl Problem {
             }
             Self::UnknownPartition { known, .. } => Some(format!("there are {}", known.join(", "))),
             Self::Refused(error) => refusal_remedy(*error).map(str::to_owned),
+            Self::CannotBeAsked { .. } => {
+                Some("say --force to take its cores at once, or switch it off from inside".into())
+            }
             Self::Unexpected => {
                 Some("this is a fault of Bulkhead or of this tool: report it".into())
             }
@@ -222,6 +231,10 @@ impl fmt::Display for Problem {
                 write!(formatter, "the machine has no partition {name:?}")
             }
             Self::Refused(error) => write!(formatter, "the machine refuses: {error}"),
+            Self::CannotBeAsked { partition } => write!(
+                formatter,
+                "the guest of {partition} cannot be asked to switch itself off"
+            ),
             Self::Unexpected => {
                 formatter.write_str("the machine's answer does not fit the question")
             }

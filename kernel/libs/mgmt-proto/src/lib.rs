@@ -42,7 +42,9 @@
 //!
 //! # Limits
 //!
-//! Nothing here allocates or panics, on any input. There is no encryption and no
+//! Nothing here allocates or panics, on any input. Nothing holds a sender back: a 16550 keeps
+//! 16 bytes, so a server on a real one has to take them within 1.3 ms, and even a poll is
+//! longer than that. What is lost costs a repeat. There is no encryption and no
 //! authentication: who can write to the line manages the machine.
 
 #![no_std]

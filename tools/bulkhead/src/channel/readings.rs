@@ -187,11 +187,13 @@ impl Client {
             let page = page(reply.answer()).ok_or(Problem::Unexpected)?;
             let before = all.len();
             all.extend(page.items.iter());
+            if all.len() > plan::MAX_PARTITIONS {
+                return Err(Problem::Unexpected);
+            }
             if u64::try_from(all.len()).is_ok_and(|count| count >= page.end) {
                 return Ok(all);
             }
-            // A machine that never comes to the end of its list is not followed there.
-            if all.len() == before || all.len() > plan::MAX_PARTITIONS {
+            if all.len() == before {
                 return Err(Problem::Unexpected);
             }
         }

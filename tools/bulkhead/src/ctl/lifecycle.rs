@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mgmt_proto::{Event, EventKind, Name, Request, State, StopManner};
+use mgmt_proto::{Error, Event, EventKind, Name, Request, State, StopManner};
 
 use super::{follow, json};
 use crate::arguments::Stopping;
@@ -96,7 +96,9 @@ impl Order {
     fn carry_out(&self, client: &mut Client, format: Format) -> Result<(), Problem> {
         // What happens from here on is the order's doing.
         let mut from = client.events(u64::MAX)?.end;
-        client.order(&self.request)?;
+        client
+            .order(&self.request)
+            .map_err(|problem| self.explain(problem))?;
         let Some(patience) = self.patience else {
             return Ok(());
         };
@@ -123,6 +125,21 @@ impl Order {
             }
         }
         Err(self.unfinished("is not there yet"))
+    }
+
+    /// What a refusal means for this order.
+    fn explain(&self, problem: Problem) -> Problem {
+        let asks = matches!(
+            self.request,
+            Request::Stop { manner, .. } | Request::Restart { manner, .. }
+                if manner != StopManner::Forced
+        );
+        match problem {
+            Problem::Refused(Error::Unsupported) if asks => Problem::CannotBeAsked {
+                partition: self.partition.to_string(),
+            },
+            problem => problem,
+        }
     }
 
     /// The state that the partition has come into by this event.

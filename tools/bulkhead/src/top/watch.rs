@@ -126,11 +126,7 @@ impl Watcher {
         self.greet(&mut client)?;
         loop {
             let begin = Instant::now();
-            let told = match self.round(&mut client, begin) {
-                Err(Problem::Restarted) => self.greet(&mut client),
-                other => other,
-            };
-            told?;
+            self.round(&mut client, begin)?;
         }
     }
 

@@ -62,6 +62,15 @@ fn more_partitions_than_fit_an_answer_are_all_listed() {
 }
 
 #[test]
+fn a_list_that_no_plan_could_have_is_not_followed_to_its_end() {
+    let partition = |number: usize| Partition::new(&format!("partition-{number}"), &[1]);
+    let partitions = (0..=plan::MAX_PARTITIONS).map(partition).collect();
+    let bench = Bench::with(Machine::new(partitions), Line::Good);
+    let text = bench.complaint(2, &["list"]);
+    assert!(text.contains("does not fit the question"), "{text}");
+}
+
+#[test]
 fn show_tells_all_about_a_partition() {
     let mut beta = Partition::new("beta", &[2, 3]);
     beta.state = State::Failed;
@@ -151,6 +160,17 @@ fn stop_and_start_show_what_happens_until_it_has() {
     assert!(forced.contains("stopped: administrator"), "{forced}");
     let asked = bench.text(&["list"]);
     assert!(asked.contains("administrator"), "{asked}");
+}
+
+#[test]
+fn a_guest_that_cannot_be_asked_is_stopped_only_by_force() {
+    let bench = Bench::new(Line::Good);
+    bench.machine().partitions[1].asleep = true;
+    let text = bench.complaint(1, &["stop", "beta"]);
+    assert!(text.contains("beta cannot be asked"), "{text}");
+    assert!(text.contains("--force"), "{text}");
+    let forced = bench.text(&["stop", "--force", "beta"]);
+    assert!(forced.contains("stopped: administrator"), "{forced}");
 }
 
 #[test]

@@ -51,7 +51,10 @@ fn another_version_is_named_with_the_tool_to_use() {
 #[test]
 fn a_line_that_breaks_is_lost() {
     let text = complaint(Line::HangsUp);
-    assert!(text.contains("lost unix:"), "{text}");
+    assert!(
+        text.contains("lost unix:") && text.contains("end of file"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -59,6 +62,7 @@ fn an_answer_may_come_twice_or_in_pieces_or_late() {
     for line in [
         Line::Good,
         Line::Twice,
+        Line::Late,
         Line::Pieces,
         Line::DamagesRequests,
         Line::LosesAnswers(3),

@@ -31,6 +31,7 @@ fn top_goes_on_when_the_machine_comes_back() {
     bench.machine().partitions[0].console = b"booting anew".to_vec();
     bench.reboot();
     user.sees("booting anew");
+    user.sees("beta is running");
     user.types("\x03");
     assert!(user.has_left());
 }

@@ -126,6 +126,17 @@ fn the_picture_in_the_documents_is_this_one() {
     );
 }
 
+#[test]
+fn what_means_something_in_xml_is_escaped() {
+    let mut drawing = drawing("without-iommu.toml");
+    drawing.title = "<a> & \"b\"".to_owned();
+    let svg = svg::draw(&drawing);
+    assert!(
+        svg.contains(">&lt;a&gt; &amp; &quot;b&quot;</text>"),
+        "{svg}"
+    );
+}
+
 proptest! {
     #[test]
     fn any_title_is_text_in_the_picture(title in any::<String>()) {

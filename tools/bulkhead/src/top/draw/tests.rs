@@ -170,6 +170,20 @@ fn a_view_of_its_own_has_the_whole_space() {
 }
 
 #[test]
+fn another_partitions_console_begins_empty() {
+    let mut model = model();
+    let text = Text {
+        first: 0,
+        end: 0,
+        bytes: b"alpha login:".to_vec(),
+    };
+    model.learn(News::Console(name("alpha"), text));
+    let shown = screen(&model, 80, 24);
+    assert!(shown.contains("alpha login:"), "{shown}");
+    assert!(!shown.contains("beta login:"), "{shown}");
+}
+
+#[test]
 fn rates_are_counted_between_two_rounds() {
     let mut model = model();
     std::thread::sleep(Duration::from_millis(20));

@@ -48,6 +48,7 @@ pub struct Partition {
     pub console_dropped: usize,
     /// What was typed; the guest echoes it, and reads it if it is awake.
     pub input: Vec<u8>,
+    /// The guest reads nothing, and cannot be asked to switch itself off.
     pub asleep: bool,
     pub image: Option<Vec<u8>>,
     since: Instant,
@@ -228,6 +229,9 @@ impl Machine {
         if partition.state != State::Running {
             let state = partition.state;
             return Err(Error::WrongState { state });
+        }
+        if partition.asleep && manner != StopManner::Forced {
+            return Err(Error::Unsupported);
         }
         let cause = match manner {
             StopManner::Asked { .. } => StopCause::PowerOff,

@@ -38,6 +38,8 @@ pub enum Line {
     DamagesRequests,
     /// Every answer comes twice.
     Twice,
+    /// The answer to the last request comes again before the answer to this one.
+    Late,
     /// Answers come byte by byte, with a console's text before them.
     Pieces,
     /// The other end hangs up at the first request.
@@ -174,6 +176,7 @@ impl FarEnd {
         let mut bytes = [0; 4096];
         let mut reads = 0;
         let mut lost = (Vec::new(), 0);
+        let mut last = Vec::new();
         loop {
             let bytes = match stream.read(&mut bytes) {
                 Ok(0) => return,
@@ -182,7 +185,7 @@ impl FarEnd {
                 Err(_) => return,
             };
             reads += 1;
-            if self.line == Line::HangsUp {
+            if self.line == Line::HangsUp || self.pulled.load(Ordering::Relaxed) {
                 return;
             }
             if self.line == Line::DamagesRequests && reads % 2 == 1 {
@@ -193,6 +196,10 @@ impl FarEnd {
                 let times = if lost.0 == id { lost.1 + 1 } else { 1 };
                 lost = (id, times);
                 let is_lost = matches!(self.line, Line::LosesAnswers(most) if times <= most);
+                if self.line == Line::Late && stream.write_all(&last).is_err() {
+                    return;
+                }
+                last.clone_from(&answer);
                 // The reader may have gone, as readers do.
                 if !is_lost && say(&mut stream, self.line, &answer).is_err() {
                     return;
@@ -209,7 +216,7 @@ impl FarEnd {
     /// What the machine answers, if the request reaches it.
     fn answers(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
         let is_away = matches!(self.line, Line::Dead | Line::Login | Line::Echo);
-        if is_away || self.pulled.load(Ordering::Relaxed) {
+        if is_away {
             return Vec::new();
         }
         let mut out = [0; FRAME_BYTES];
