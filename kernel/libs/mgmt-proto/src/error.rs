@@ -51,7 +51,7 @@ impl fmt::Display for Error {
             Self::BadMessage => formatter.write_str("the message cannot be read"),
             Self::BadArgument => formatter.write_str("a value is outside its range"),
             Self::UnknownPartition => formatter.write_str("no such partition"),
-            Self::WrongState { state } => write!(formatter, "the partition is {state}"),
+            Self::WrongState { state } => write!(formatter, "the partition's state is {state}"),
             Self::NotPermitted => formatter.write_str("not permitted on this channel"),
             Self::Busy => formatter.write_str("something else is under way"),
             Self::NoRoom { bytes } => write!(formatter, "there is room for {bytes} bytes only"),

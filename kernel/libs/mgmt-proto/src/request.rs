@@ -8,6 +8,8 @@ use crate::{Error, Name};
 pub const MAX_DATA: usize = 900;
 
 /// What a client asks. The number of a kind is its place here: kinds are added at the end.
+///
+/// To start what runs, or to stop what is stopped, is no error: it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request<'a> {
     /// Who is there? [`Answer::Hello`](crate::Answer::Hello), in any session.

@@ -66,13 +66,7 @@ pub enum CtlCommand {
         partition: Option<String>,
     },
     /// Start a stopped partition.
-    Start {
-        /// The partition.
-        partition: String,
-        /// Do not wait until it runs.
-        #[arg(long)]
-        no_wait: bool,
-    },
+    Start(Starting),
     /// Stop a partition: its guest is asked first, then forced.
     Stop(Stopping),
     /// Stop a partition and start it again, with memory and images as at its first start.
@@ -110,6 +104,15 @@ pub enum CtlCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Starting {
+    /// The partition.
+    pub partition: String,
+    /// Do not wait until it runs.
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub use ctl::{Console, Ctl, CtlCommand, Exporter, Follow, Part, Stopping, Top};
+pub use ctl::{Console, Ctl, CtlCommand, Exporter, Follow, Part, Starting, Stopping, Top};
 
 const EXIT_STATUS: &str = "\
 Exit status:

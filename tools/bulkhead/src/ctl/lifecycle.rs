@@ -7,35 +7,24 @@ use std::time::{Duration, Instant};
 use mgmt_proto::{Error, Event, EventKind, Name, Request, State, StopManner};
 
 use super::{follow, json};
-use crate::arguments::Stopping;
+use crate::arguments::{Starting, Stopping};
 use crate::channel::Client;
 use crate::output::{self, Format};
 use crate::problem::Problem;
 
-/// How long a partition may take to start, or to stop beyond the guest's own time: resetting
-/// its devices and clearing its memory.
+/// How long resetting the devices, clearing the memory and starting may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long nothing is asked when nothing has happened.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long to wait for the end of it: not at all if the flag `--no-wait` is there.
-pub const fn patience(no_wait: bool) -> Option<Duration> {
-    if no_wait { None } else { Some(PATIENCE) }
-}
-
 /// `bulkhead ctl start`
-pub fn start(
-    client: &mut Client,
-    name: &str,
-    patience: Option<Duration>,
-    format: Format,
-) -> Result<(), Problem> {
-    let partition = client.find(name)?.name;
+pub fn start(client: &mut Client, starting: &Starting, format: Format) -> Result<(), Problem> {
+    let partition = client.find(&starting.partition)?.name;
     let order = Order {
         request: Request::Start { partition },
         partition,
         goal: State::Running,
-        patience,
+        patience: (!starting.no_wait).then_some(PATIENCE),
     };
     order.carry_out(client, format)
 }
@@ -80,7 +69,7 @@ fn manner(stopping: &Stopping) -> StopManner {
 }
 
 fn patience_beyond(stopping: &Stopping) -> Option<Duration> {
-    patience(stopping.no_wait).map(|patience| patience.saturating_add(stopping.within))
+    (!stopping.no_wait).then(|| PATIENCE.saturating_add(stopping.within))
 }
 
 /// What is asked of a partition, and what it is to become.
@@ -121,10 +110,22 @@ impl Order {
                 }
             }
             if from >= events.end {
+                if self.is_fulfilled(client)? {
+                    return Ok(());
+                }
                 thread::sleep(PAUSE);
             }
         }
         Err(self.unfinished("is not there yet"))
+    }
+
+    /// Whether the partition is what it should be, though no event says so: it was before. A
+    /// restart is not fulfilled by a partition that runs.
+    fn is_fulfilled(&self, client: &mut Client) -> Result<bool, Problem> {
+        if matches!(self.request, Request::Restart { .. }) {
+            return Ok(false);
+        }
+        Ok(client.find(self.partition.as_str())?.state == self.goal)
     }
 
     /// What a refusal means for this order.
@@ -159,13 +160,18 @@ impl Order {
     }
 }
 
-/// `bulkhead ctl reset`
-pub fn reset(client: &mut Client, yes: bool) -> Result<(), Problem> {
-    if !yes && !confirm(client)? {
-        return Err(Problem::Here {
-            what: "nothing was done".into(),
-        });
+/// `bulkhead ctl reset`, if the user says that it is meant.
+pub fn reset_if_meant(client: &mut Client) -> Result<(), Problem> {
+    if confirm(client)? {
+        return reset(client);
     }
+    Err(Problem::Here {
+        what: "nothing was done".into(),
+    })
+}
+
+/// `bulkhead ctl reset --yes`
+pub fn reset(client: &mut Client) -> Result<(), Problem> {
     match client.order(&Request::ResetMachine) {
         // The machine was faster than its answer.
         Ok(()) | Err(Problem::Restarted) => {

@@ -33,9 +33,7 @@ fn try_run(arguments: &Ctl, format: Format) -> Result<(), Problem> {
         CtlCommand::Show {
             partition: Some(name),
         } => show::partition(client, name, format),
-        CtlCommand::Start { partition, no_wait } => {
-            lifecycle::start(client, partition, lifecycle::patience(*no_wait), format)
-        }
+        CtlCommand::Start(starting) => lifecycle::start(client, starting, format),
         CtlCommand::Stop(stopping) => lifecycle::stop(client, stopping, format),
         CtlCommand::Restart(stopping) => lifecycle::restart(client, stopping, format),
         CtlCommand::Console(arguments) => console::run(client, arguments, format),
@@ -50,6 +48,7 @@ fn try_run(arguments: &Ctl, format: Format) -> Result<(), Problem> {
             part,
             file,
         } => replace::replace(client, partition, (*part).into(), file),
-        CtlCommand::Reset { yes } => lifecycle::reset(client, *yes),
+        CtlCommand::Reset { yes: true } => lifecycle::reset(client),
+        CtlCommand::Reset { yes: false } => lifecycle::reset_if_meant(client),
     }
 }

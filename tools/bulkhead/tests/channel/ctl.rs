@@ -163,6 +163,14 @@ fn stop_and_start_show_what_happens_until_it_has() {
 }
 
 #[test]
+fn what_is_so_already_is_not_waited_for() {
+    let bench = Bench::new(Line::Good);
+    assert_eq!(bench.text(&["start", "beta"]), "");
+    bench.text(&["stop", "beta"]);
+    assert_eq!(bench.text(&["stop", "beta"]), "");
+}
+
+#[test]
 fn a_guest_that_cannot_be_asked_is_stopped_only_by_force() {
     let bench = Bench::new(Line::Good);
     bench.machine().partitions[1].asleep = true;
@@ -205,12 +213,10 @@ fn a_partition_that_fails_is_no_success() {
 #[test]
 fn a_refusal_says_what_to_do() {
     let bench = Bench::new(Line::Good);
+    bench.machine().partitions[0].state = State::Failed;
     let text = bench.complaint(1, &["start", "alpha"]);
-    assert!(
-        text.contains("the machine refuses: the partition is running"),
-        "{text}"
-    );
-    assert!(text.contains("remedy: stop it first"), "{text}");
+    assert!(text.contains("the partition's state is failed"), "{text}");
+    assert!(text.contains("remedy: `ctl show` and `ctl log`"), "{text}");
 }
 
 #[test]

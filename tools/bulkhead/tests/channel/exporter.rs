@@ -93,11 +93,11 @@ fn a_machine_that_is_away_is_down_and_one_that_is_back_is_up() {
     assert!(exporter.scrape().contains("bulkhead_up 1"));
     bench.reboot();
     assert!(exporter.scrape().contains("bulkhead_up 1"));
-    bench.pull_plug(true);
+    bench.pull_plug();
     let text = exporter.scrape();
     assert!(text.contains("bulkhead_up 0"), "{text}");
     assert!(!text.contains("partition"), "{text}");
-    bench.pull_plug(false);
+    bench.put_plug_in();
     assert!(exporter.scrape().contains("bulkhead_up 1"));
 }
 

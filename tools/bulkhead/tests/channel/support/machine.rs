@@ -216,9 +216,10 @@ impl Machine {
 
     fn start(&mut self, name: Name) -> Result<Answer<'static>, Error> {
         let partition = self.partition(name)?;
-        if partition.state != State::Stopped {
-            let state = partition.state;
-            return Err(Error::WrongState { state });
+        match partition.state {
+            State::Stopped => {}
+            State::Running => return Ok(Answer::Done),
+            state => return Err(Error::WrongState { state }),
         }
         partition.plan(&[(State::Starting, None), (State::Running, None)]);
         Ok(Answer::Done)
@@ -226,9 +227,8 @@ impl Machine {
 
     fn stop(&mut self, name: Name, manner: StopManner) -> Result<Answer<'static>, Error> {
         let partition = self.partition(name)?;
-        if partition.state != State::Running {
-            let state = partition.state;
-            return Err(Error::WrongState { state });
+        if partition.state == State::Stopped {
+            return Ok(Answer::Done);
         }
         if partition.asleep && manner != StopManner::Forced {
             return Err(Error::Unsupported);

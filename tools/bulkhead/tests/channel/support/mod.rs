@@ -120,9 +120,14 @@ impl Bench {
         *self.end.server.lock().unwrap() = Server::new(78);
     }
 
-    /// Takes the line away from the machine, or gives it back.
-    pub fn pull_plug(&self, pulled: bool) {
-        self.end.pulled.store(pulled, Ordering::Relaxed);
+    /// Takes the line away from the machine.
+    pub fn pull_plug(&self) {
+        self.end.pulled.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives the line back.
+    pub fn put_plug_in(&self) {
+        self.end.pulled.store(false, Ordering::Relaxed);
     }
 
     /// The tool in front of this machine.
