@@ -1,14 +1,21 @@
 //! The user's tool.
 //!
-//! `bulkhead plan check` and `bulkhead plan compile` work on plans; messages for people go
-//! to standard error, and with `--json` one object goes to standard output.
+//! `bulkhead plan` works on plans. `bulkhead ctl`, `top` and `exporter` ask a machine
+//! over its management channel. Messages for people go to standard error, results to standard output, with
+//! `--json` as one JSON object a line.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
-mod json;
+mod channel;
+mod ctl;
+mod documents;
+mod exporter;
+mod output;
 mod plans;
-mod pretty;
+mod problem;
+mod text;
+mod top;
 
 use std::process::ExitCode;
 
@@ -25,5 +32,13 @@ fn main() -> ExitCode {
         Command::Plan {
             command: PlanCommand::Compile { input, output },
         } => plans::compile(&input, &output),
+        Command::Plan {
+            command: PlanCommand::Show { input, svg },
+        } => plans::show(&input, svg.as_deref()),
+        Command::Ctl(arguments) => ctl::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
+        Command::Exporter(arguments) => exporter::run(&arguments),
+        Command::Completions { shell } => documents::completions(shell),
+        Command::Man { folder } => documents::man(&folder),
     }
 }

@@ -42,7 +42,9 @@ pub use checksum::crc32c;
 pub use disjoint::check_disjoint;
 pub use fit::{ActualMachine, Fit, check_images, fit};
 pub use format::{DecodeError, FORMAT_VERSION, decode, encode};
-pub use limits::{MAX_COMMAND_LINE, MAX_FUNCTIONS, MAX_NAME, MAX_PARTITIONS, MAX_RESTARTS};
+pub use limits::{
+    MAX_COMMAND_LINE, MAX_FUNCTIONS, MAX_NAME, MAX_PARTITIONS, MAX_RESTARTS, is_partition_name,
+};
 pub use model::{
     Function, Image, ImageIndex, Iommu, Machine, MachineFunction, Partition, Plan, Restart,
     SerialPort,

@@ -68,12 +68,19 @@ fn check_serial_ports(plan: &Plan, violations: &mut Vec<Violation>) {
     }
 }
 
+/// Whether a partition may be called `text`: 1 to [`MAX_NAME`] lower-case letters, digits and
+/// hyphens of ASCII.
+#[must_use]
+pub fn is_partition_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(allowed)
+}
+
 type Add<'a> = dyn FnMut(PartitionPlace, Rule, alloc::string::String) + 'a;
 
 fn check_name(partition: &Partition, add: &mut Add<'_>) {
     let name = &partition.name;
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
+    if !is_partition_name(name) {
         let what = format!("{name:?} is no name for a partition");
         add(PartitionPlace::Name, Rule::NameInvalid, what);
     }

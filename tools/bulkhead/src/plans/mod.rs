@@ -1,18 +1,18 @@
 //! `bulkhead plan`.
 
-use std::io::{self, Write};
+mod drawing;
+mod json;
+mod pretty;
+
 use std::path::Path;
 use std::process::ExitCode;
 
+use drawing::Drawing;
 use plan::source::{Compiled, Report, load, load_with_images};
 
 use crate::arguments::Input;
-use crate::{json, pretty};
-
-/// The plan breaks a rule.
-const REFUSED: u8 = 1;
-/// What was asked could not be done, whatever the plan.
-const FAILED: u8 = 2;
+use crate::output::{self, Format};
+use crate::problem::Problem;
 
 /// `bulkhead plan check`
 pub fn check(input: &Input) -> ExitCode {
@@ -29,11 +29,32 @@ pub fn compile(input: &Input, output: &Path) -> ExitCode {
         Err(report) => return refuse(input, &report),
     };
     let bundle = compiled.bundle();
-    if let Err(error) = std::fs::write(output, &bundle) {
-        return fail(&format!("cannot write {}: {error}", output.display()));
+    if let Err(problem) = write(output, &bundle) {
+        return finish(input, Err(problem));
     }
     let written = format!("{} bytes written to {}", bundle.len(), output.display());
     announce(input, &compiled, &written)
+}
+
+/// `bulkhead plan show`
+pub fn show(input: &Input, svg: Option<&Path>) -> ExitCode {
+    let compiled = match read(input) {
+        Ok(compiled) => compiled,
+        Err(report) => return refuse(input, &report),
+    };
+    let drawing = Drawing::new(input.file.display().to_string(), &compiled.plan);
+    let shown = match svg {
+        Some(path) => write(path, drawing::svg::draw(&drawing).as_bytes()),
+        None if input.json => output::line(&drawing::json::draw(&drawing)),
+        None => output::line(&drawing::text::draw(&drawing)),
+    };
+    finish(input, shown)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    std::fs::write(path, bytes).map_err(|error| Problem::Here {
+        what: format!("cannot write {}: {error}", path.display()),
+    })
 }
 
 fn read(input: &Input) -> Result<Compiled, Report> {
@@ -59,30 +80,20 @@ fn announce(input: &Input, compiled: &Compiled, what: &str) -> ExitCode {
             names.join(", ")
         )
     };
-    print(&text, ExitCode::SUCCESS)
+    finish(input, output::line(&text))
 }
 
 fn refuse(input: &Input, report: &Report) -> ExitCode {
-    if input.json {
-        return print(&json::refused(report), ExitCode::from(REFUSED));
+    if !input.json {
+        output::note(pretty::render(report).trim_end());
+        return output::refused();
     }
-    match write!(io::stderr(), "{}", pretty::render(report)) {
-        Ok(()) => ExitCode::from(REFUSED),
-        Err(_) => ExitCode::from(FAILED),
-    }
-}
-
-/// Prints on standard output; who closed it does not want to hear of it.
-fn print(text: &str, code: ExitCode) -> ExitCode {
-    match writeln!(io::stdout(), "{text}") {
-        Ok(()) => code,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(error) => fail(&format!("cannot write: {error}")),
+    match output::line(&json::refused(report)) {
+        Ok(()) => output::refused(),
+        problem => finish(input, problem),
     }
 }
 
-fn fail(what: &str) -> ExitCode {
-    // Nothing is left to tell if standard error is gone as well.
-    let _ = writeln!(io::stderr(), "bulkhead: {what}");
-    ExitCode::from(FAILED)
+fn finish(input: &Input, result: Result<(), Problem>) -> ExitCode {
+    output::status(result, Format::from_flag(input.json))
 }

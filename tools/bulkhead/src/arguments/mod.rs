@@ -1,8 +1,13 @@
 //! The command line.
 
+mod ctl;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use ctl::{Console, Ctl, CtlCommand, Exporter, Follow, Part, Starting, Stopping, Top};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -25,6 +30,22 @@ pub enum Command {
         #[command(subcommand)]
         command: PlanCommand,
     },
+    /// See and control a machine's partitions over its management channel.
+    Ctl(Ctl),
+    /// Show a machine live: partitions, exits, events and a console.
+    Top(Top),
+    /// Serve a machine's counters to Prometheus.
+    Exporter(Exporter),
+    /// Print the completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the manual pages.
+    Man {
+        /// The folder that they go to.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +63,15 @@ pub enum PlanCommand {
         /// Where to write the boot module.
         #[arg(short, long, value_name = "OUT")]
         output: PathBuf,
+    },
+    /// Draw who owns which cores, memory and PCI functions.
+    #[command(after_help = EXIT_STATUS)]
+    Show {
+        #[command(flatten)]
+        input: Input,
+        /// Write a picture instead of drawing in the terminal.
+        #[arg(long, value_name = "OUT", conflicts_with = "json")]
+        svg: Option<PathBuf>,
     },
 }
 

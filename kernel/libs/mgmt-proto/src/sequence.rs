@@ -1,0 +1,158 @@
+//! Windows of sequences that are longer than a frame: records ([`Page`]) and text
+//! ([`Bytes`]), both read by position.
+//!
+//! A position is a number that counts from the machine's boot and never goes back. The
+//! reader names the position it wants; the writer gives what it has from there on, or from
+//! the oldest that it still has. So the reader goes on at the end of what it got, and knows
+//! what it missed: all between the position it named and the first one it got.
+
+use core::marker::PhantomData;
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
+use serde::ser::{Serialize, Serializer};
+
+use crate::frame::BODY_BYTES;
+
+/// Records of one kind, one after another in postcard's encoding. They were checked when
+/// they were decoded, and need no memory of their own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Items<'a, T> {
+    bytes: &'a [u8],
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Items<'_, T> {
+    /// The most bytes that records take, so that a frame holds them and what goes with them.
+    pub const MAX_BYTES: usize = BODY_BYTES - 100;
+
+    const fn over(bytes: &[u8]) -> Items<'_, T> {
+        Items {
+            bytes,
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Items<'_, T> {
+    /// The records, in order.
+    pub fn iter(&self) -> impl Iterator<Item = T> {
+        let mut rest = self.bytes;
+        core::iter::from_fn(move || {
+            let (item, behind) = take(rest)?;
+            rest = behind;
+            Some(item)
+        })
+    }
+}
+
+/// The first record of `bytes`, and what is behind it.
+fn take<T: DeserializeOwned>(bytes: &[u8]) -> Option<(T, &[u8])> {
+    let taken = postcard::take_from_bytes::<T>(bytes).ok();
+    // A record of no bytes would never come to an end.
+    taken.filter(|(_, rest)| rest.len() < bytes.len())
+}
+
+impl<T> Serialize for Items<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.bytes)
+    }
+}
+
+impl<'de: 'a, 'a, T: DeserializeOwned> Deserialize<'de> for Items<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = <&'de [u8]>::deserialize(deserializer)?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let taken = take::<T>(rest);
+            (_, rest) = taken.ok_or_else(|| D::Error::custom("a record cannot be read"))?;
+        }
+        Ok(Items::over(bytes))
+    }
+}
+
+/// Puts records one after another into memory that the caller has.
+#[derive(Debug)]
+pub struct ItemsWriter<'a, T> {
+    buffer: &'a mut [u8],
+    used: usize,
+    kind: PhantomData<fn(T)>,
+}
+
+impl<'a, T: Serialize> ItemsWriter<'a, T> {
+    /// A writer over `buffer`, of which it uses at most [`Items::MAX_BYTES`].
+    pub fn new(buffer: &'a mut [u8]) -> Self {
+        let room = buffer.len().min(Items::<T>::MAX_BYTES);
+        Self {
+            buffer: buffer.split_at_mut(room).0,
+            used: 0,
+            kind: PhantomData,
+        }
+    }
+
+    /// Adds a record; whether there was room for it.
+    #[must_use]
+    pub fn push(&mut self, item: &T) -> bool {
+        let Some(room) = self.buffer.get_mut(self.used..) else {
+            return false;
+        };
+        let Ok(written) = postcard::to_slice(item, room) else {
+            return false;
+        };
+        self.used = self.used.saturating_add(written.len());
+        true
+    }
+
+    /// The records so far.
+    #[must_use]
+    pub fn finish(self) -> Items<'a, T> {
+        let used = self.used;
+        let bytes: &'a [u8] = self.buffer;
+        Items::over(bytes.get(..used).unwrap_or_default())
+    }
+}
+
+/// A window of a numbered sequence of records.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(bound(serialize = "", deserialize = "T: DeserializeOwned"))]
+pub struct Page<'a, T> {
+    /// The number of the first record here: the one that was asked for, or the oldest that
+    /// there still is if that is later, or `end` if that is earlier.
+    pub first: u64,
+    /// The number that the next record of the sequence will have.
+    pub end: u64,
+    /// The records from `first` on, as many as fit.
+    #[serde(borrow)]
+    pub items: Items<'a, T>,
+}
+
+impl<'a, T: Serialize> Page<'a, T> {
+    /// The records from number `first` on, which `records` gives in order, as many as find
+    /// room in `buffer`.
+    pub fn new(
+        buffer: &'a mut [u8],
+        first: u64,
+        end: u64,
+        records: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let mut writer = ItemsWriter::new(buffer);
+        for record in records {
+            if !writer.push(&record) {
+                break;
+            }
+        }
+        let items = writer.finish();
+        Self { first, end, items }
+    }
+}
+
+/// A window of a stream of bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Bytes<'a> {
+    /// The position of the first byte here: the one that was asked for, or of the oldest that
+    /// there still is if that is later, or `end` if that is earlier.
+    pub first: u64,
+    /// The position that the next byte of the stream will have.
+    pub end: u64,
+    /// The bytes from `first` on, at most [`MAX_DATA`](crate::MAX_DATA).
+    pub bytes: &'a [u8],
+}

@@ -1,0 +1,94 @@
+//! `bulkhead exporter`: a machine's counters for Prometheus.
+//!
+//! Each scrape asks the machine anew; nothing is kept between two. A machine that does not
+//! answer is no error of the exporter's: `bulkhead_up` is 0 then, until it is back.
+
+mod metrics;
+
+use std::io;
+use std::process::ExitCode;
+
+use tiny_http::{Header, Method, Request, Response, Server};
+
+use crate::arguments::Exporter;
+use crate::channel::{Client, Connection};
+use crate::output::{self, Format};
+use crate::problem::Problem;
+use metrics::Reading;
+
+/// Where Prometheus looks.
+const PATH: &str = "/metrics";
+/// What `prometheus-client` writes (OpenMetrics 1.0.0, section "Overall Structure").
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Answers scrapes until it is ended.
+pub fn run(arguments: &Exporter) -> ExitCode {
+    output::status(try_run(arguments), Format::Text)
+}
+
+fn try_run(arguments: &Exporter) -> Result<(), Problem> {
+    let connection = arguments.channel.connection()?;
+    let server = Server::http(&arguments.listen).map_err(|error| Problem::Here {
+        what: format!("cannot listen on {}: {error}", arguments.listen),
+    })?;
+    output::note(&format!("http://{}{PATH}", server.server_addr()));
+    let mut machine = Machine {
+        connection,
+        client: None,
+    };
+    for request in server.incoming_requests() {
+        // Who asked may have gone; the next one has not.
+        let _ = answer(request, &mut machine);
+    }
+    Ok(())
+}
+
+fn answer(request: Request, machine: &mut Machine) -> io::Result<()> {
+    if request.url() != PATH {
+        return request.respond(Response::from_string(PATH).with_status_code(404));
+    }
+    if !matches!(request.method(), Method::Get | Method::Head) {
+        return request.respond(Response::empty(405));
+    }
+    match metrics::text(machine.read().as_ref()) {
+        Ok(text) => {
+            let kind = Header::from_bytes("Content-Type", CONTENT_TYPE);
+            let response = Response::from_string(text);
+            request.respond(match kind {
+                Ok(kind) => response.with_header(kind),
+                Err(()) => response,
+            })
+        }
+        Err(error) => {
+            let what = error.to_string();
+            request.respond(Response::from_string(what).with_status_code(500))
+        }
+    }
+}
+
+/// The machine, as long as it is there.
+struct Machine {
+    connection: Connection,
+    client: Option<Client>,
+}
+
+impl Machine {
+    /// All that is exported; `None`, and a note, if the machine does not answer.
+    fn read(&mut self) -> Option<Reading> {
+        let reading = self.try_read();
+        if let Err(problem) = &reading {
+            output::note(&format!("bulkhead: {problem}"));
+            // The next scrape connects anew.
+            self.client = None;
+        }
+        reading.ok()
+    }
+
+    fn try_read(&mut self) -> Result<Reading, Problem> {
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => none.insert(Client::connect(&self.connection)?),
+        };
+        Reading::take(client)
+    }
+}

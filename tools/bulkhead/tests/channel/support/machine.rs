@@ -1,0 +1,423 @@
+//! A machine that is none: the server's side of the protocol with partitions made of numbers.
+//!
+//! What is shared by the tests and by the example `machine`, which plays it on a socket.
+
+use std::time::{Duration, Instant};
+
+use addr::{ApicId, RequesterId};
+use mgmt_proto::{
+    Answer, BODY_BYTES, Bytes, Counters, Details, Error, Event, EventKind, ExitCounts, Fault,
+    FunctionStatus, Handler, Health, Hello, ImagePart, ItemsWriter, MAX_DATA, Name, Page, Request,
+    State, StopCause, StopManner, Summary,
+};
+use vdev::exit_reason::ExitReason;
+
+/// How long starting and stopping take.
+const CHANGE: Duration = Duration::from_millis(30);
+/// How much a guest's input queue holds.
+const INPUT_ROOM: usize = 2000;
+
+/// A machine.
+pub struct Machine {
+    pub partitions: Vec<Partition>,
+    pub events: Vec<Event>,
+    /// The number of the oldest event that there still is.
+    pub first_event: u64,
+    pub faults: Vec<Fault>,
+    pub log: Vec<u8>,
+    /// Everything that was asked, each time it was carried out.
+    pub asked: Vec<String>,
+    booted: Instant,
+    staged: Option<Staged>,
+    buffers: [[u8; BODY_BYTES]; 2],
+}
+
+/// A partition.
+pub struct Partition {
+    pub name: Name,
+    pub state: State,
+    pub last_stop: Option<StopCause>,
+    pub restarts: u32,
+    pub cores: Vec<ApicId>,
+    pub memory_bytes: u64,
+    pub functions: Vec<FunctionStatus>,
+    pub exits: Vec<(ExitReason, u64)>,
+    pub denied: u64,
+    pub console: Vec<u8>,
+    /// What the console has lost of its beginning.
+    pub console_dropped: usize,
+    /// What was typed; the guest echoes it, and reads it if it is awake.
+    pub input: Vec<u8>,
+    /// The guest reads nothing, and cannot be asked to switch itself off.
+    pub asleep: bool,
+    pub image: Option<Vec<u8>>,
+    since: Instant,
+    /// What becomes of it, and when.
+    next: Vec<(Instant, State, Option<StopCause>)>,
+}
+
+/// An image on its way.
+struct Staged {
+    partition: Name,
+    part: ImagePart,
+    length: u64,
+    crc32c: u32,
+    bytes: Vec<u8>,
+}
+
+impl Partition {
+    /// A running partition with these cores.
+    pub fn new(name: &str, cores: &[u32]) -> Self {
+        Self {
+            name: Name::new(name).unwrap(),
+            state: State::Running,
+            last_stop: None,
+            restarts: 0,
+            cores: cores.iter().map(|core| ApicId(*core)).collect(),
+            memory_bytes: 640 << 20,
+            functions: vec![FunctionStatus {
+                function: RequesterId(0x201),
+                health: Health::Good,
+            }],
+            exits: vec![(ExitReason::Cpuid, 457), (ExitReason::PortIo, 682)],
+            denied: 307,
+            console: format!("Welcome to {name}\r\n{name} login: ").into_bytes(),
+            console_dropped: 0,
+            input: Vec::new(),
+            asleep: false,
+            image: None,
+            since: Instant::now(),
+            next: Vec::new(),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let since = self.since.elapsed().as_millis();
+        Summary {
+            name: self.name,
+            state: self.state,
+            in_state_milliseconds: u64::try_from(since).unwrap(),
+            last_stop: self.last_stop,
+            restarts: self.restarts,
+            cores: u16::try_from(self.cores.len()).unwrap(),
+            memory_bytes: self.memory_bytes,
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let count = |reason| {
+            let found = self.exits.iter().find(|(of, _)| *of == reason);
+            found.map_or(0, |(_, count)| *count)
+        };
+        Counters {
+            name: self.name,
+            exits: ExitCounts::new(count),
+            denied: self.denied,
+            faults: 0,
+            console_dropped_bytes: self.console_dropped as u64,
+        }
+    }
+
+    /// Plans its next states, one after another.
+    fn plan(&mut self, states: &[(State, Option<StopCause>)]) {
+        let mut at = Instant::now();
+        self.next.clear();
+        for (state, cause) in states {
+            self.next.push((at, *state, *cause));
+            at += CHANGE;
+        }
+    }
+
+    fn type_in(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(INPUT_ROOM - self.input.len());
+        let bytes = &bytes[..taken];
+        if self.asleep {
+            self.input.extend(bytes);
+        } else {
+            self.console.extend(bytes);
+        }
+        taken
+    }
+}
+
+impl Machine {
+    /// A machine with these partitions.
+    pub fn new(partitions: Vec<Partition>) -> Self {
+        let mut machine = Self {
+            partitions,
+            events: Vec::new(),
+            first_event: 0,
+            faults: Vec::new(),
+            log: b"[bulkhead] SVM on 4 cores\n".to_vec(),
+            asked: Vec::new(),
+            booted: Instant::now(),
+            staged: None,
+            buffers: [[0; BODY_BYTES]; 2],
+        };
+        let names: Vec<_> = machine.partitions.iter().map(|one| one.name).collect();
+        for partition in names {
+            machine.happened(EventKind::Entered {
+                partition,
+                state: State::Running,
+                cause: None,
+            });
+        }
+        machine
+    }
+
+    /// The machine of the examples: `alpha` with one core, `beta` with two.
+    pub fn example() -> Self {
+        Self::new(vec![
+            Partition::new("alpha", &[1]),
+            Partition::new("beta", &[2, 3]),
+        ])
+    }
+
+    pub fn uptime_milliseconds(&self) -> u64 {
+        u64::try_from(self.booted.elapsed().as_millis()).unwrap()
+    }
+
+    /// Notes that something has happened.
+    pub fn happened(&mut self, kind: EventKind) {
+        self.events.push(Event {
+            milliseconds: self.uptime_milliseconds(),
+            kind,
+        });
+    }
+
+    /// Does what is due.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        let mut entered = Vec::new();
+        for partition in &mut self.partitions {
+            while partition.next.first().is_some_and(|(at, ..)| *at <= now) {
+                let (_, state, cause) = partition.next.remove(0);
+                if state == State::Stopped || state == State::Failed {
+                    partition.last_stop = cause;
+                }
+                partition.state = state;
+                partition.since = now;
+                entered.push(EventKind::Entered {
+                    partition: partition.name,
+                    state,
+                    cause,
+                });
+            }
+        }
+        for kind in entered {
+            self.happened(kind);
+        }
+    }
+
+    fn partition(&mut self, name: Name) -> Result<&mut Partition, Error> {
+        let found = self.partitions.iter_mut().find(|one| one.name == name);
+        found.ok_or(Error::UnknownPartition)
+    }
+
+    fn start(&mut self, name: Name) -> Result<Answer<'static>, Error> {
+        let partition = self.partition(name)?;
+        match partition.state {
+            State::Stopped => {}
+            State::Running => return Ok(Answer::Done),
+            state => return Err(Error::WrongState { state }),
+        }
+        partition.plan(&[(State::Starting, None), (State::Running, None)]);
+        Ok(Answer::Done)
+    }
+
+    fn stop(&mut self, name: Name, manner: StopManner) -> Result<Answer<'static>, Error> {
+        let partition = self.partition(name)?;
+        if partition.state == State::Stopped {
+            return Ok(Answer::Done);
+        }
+        if partition.asleep && manner != StopManner::Forced {
+            return Err(Error::Unsupported);
+        }
+        let cause = match manner {
+            StopManner::Asked { .. } => StopCause::PowerOff,
+            StopManner::Forced => StopCause::Administrator,
+        };
+        partition.plan(&[(State::Stopping, None), (State::Stopped, Some(cause))]);
+        Ok(Answer::Done)
+    }
+
+    fn restart(&mut self, name: Name) -> Result<Answer<'static>, Error> {
+        let partition = self.partition(name)?;
+        partition.restarts += 1;
+        let end = if partition.image.as_deref() == Some(b"bad") {
+            (State::Failed, Some(StopCause::Refused))
+        } else {
+            (State::Running, None)
+        };
+        partition.plan(&[
+            (State::Stopping, None),
+            (State::Stopped, Some(StopCause::Administrator)),
+            (State::Starting, None),
+            end,
+        ]);
+        Ok(Answer::Done)
+    }
+
+    fn begin(&mut self, name: Name, part: ImagePart, length: u64, crc32c: u32) -> Answer<'static> {
+        let same = self.staged.as_ref().filter(|staged| {
+            (staged.partition, staged.part, staged.length, staged.crc32c)
+                == (name, part, length, crc32c)
+        });
+        let taken = same.map_or(0, |staged| staged.bytes.len());
+        if same.is_none() {
+            self.staged = Some(Staged {
+                partition: name,
+                part,
+                length,
+                crc32c,
+                bytes: Vec::new(),
+            });
+        }
+        taken_bytes(taken)
+    }
+
+    fn chunk(&mut self, offset: u64, bytes: &[u8]) -> Result<Answer<'static>, Error> {
+        let staged = self.staged.as_mut().ok_or(Error::BadArgument)?;
+        if staged.bytes.len() as u64 == offset {
+            staged.bytes.extend(bytes);
+        }
+        Ok(taken_bytes(staged.bytes.len()))
+    }
+
+    fn commit(&mut self, name: Name) -> Result<Answer<'static>, Error> {
+        let staged = self.staged.take().ok_or(Error::BadArgument)?;
+        if plan::crc32c(&staged.bytes) != staged.crc32c {
+            return Err(Error::BadChecksum);
+        }
+        self.partition(name)?.image = Some(staged.bytes);
+        self.happened(EventKind::ImageReplaced {
+            partition: name,
+            part: staged.part,
+        });
+        Ok(Answer::Done)
+    }
+
+    fn change(&mut self, request: &Request<'_>) -> Result<Answer<'static>, Error> {
+        match *request {
+            Request::Start { partition } => self.start(partition),
+            Request::Stop { partition, manner } => self.stop(partition, manner),
+            Request::Restart { partition, .. } => self.restart(partition),
+            Request::ConsoleWrite { partition, bytes } => {
+                Ok(taken_bytes(self.partition(partition)?.type_in(bytes)))
+            }
+            Request::ReplaceBegin {
+                partition,
+                part,
+                bytes,
+                crc32c,
+            } => Ok(self.begin(partition, part, bytes, crc32c)),
+            Request::ReplaceChunk { offset, bytes, .. } => self.chunk(offset, bytes),
+            Request::ReplaceCommit { partition } => self.commit(partition),
+            Request::ResetMachine => Ok(Answer::Done),
+            _ => Err(Error::Unsupported),
+        }
+    }
+
+    fn hello(&self) -> Answer<'_> {
+        Answer::Hello(Hello {
+            build: "0.1.0 (example)",
+            back_end: "svm",
+            plan_crc32c: 0x0bad_cafe,
+            partitions: self.partitions.len() as u64,
+            housekeeping: ApicId(0),
+            uptime_milliseconds: self.uptime_milliseconds(),
+        })
+    }
+
+    fn show(&mut self, name: Name) -> Result<Answer<'_>, Error> {
+        let found = self.partitions.iter().find(|one| one.name == name);
+        let partition = found.ok_or(Error::UnknownPartition)?;
+        let [cores_buffer, functions_buffer] = &mut self.buffers;
+        let mut cores = ItemsWriter::new(cores_buffer);
+        assert!(partition.cores.iter().all(|core| cores.push(core)));
+        let mut functions = ItemsWriter::new(functions_buffer);
+        assert!(partition.functions.iter().all(|one| functions.push(one)));
+        Ok(Answer::Partition(Details {
+            summary: partition.summary(),
+            cores: cores.finish(),
+            functions: functions.finish(),
+        }))
+    }
+
+    fn read(&mut self, request: &Request<'_>) -> Result<Answer<'_>, Error> {
+        let count = self.partitions.len() as u64;
+        match *request {
+            Request::Hello => Ok(self.hello()),
+            Request::List { from } => {
+                let records = self.partitions.iter().map(Partition::summary);
+                let records = records.skip(from as usize);
+                let page = Page::new(&mut self.buffers[0], from, count, records);
+                Ok(Answer::Partitions(page))
+            }
+            Request::Counters { from } => {
+                let records = self.partitions.iter().map(Partition::counters);
+                let records = records.skip(from as usize);
+                let page = Page::new(&mut self.buffers[0], from, count, records);
+                Ok(Answer::Counters(page))
+            }
+            Request::Show { partition } => self.show(partition),
+            Request::Events { from } => {
+                let end = self.first_event + self.events.len() as u64;
+                let first = from.clamp(self.first_event, end);
+                let skipped = (first - self.first_event) as usize;
+                let records = self.events.iter().copied().skip(skipped);
+                let page = Page::new(&mut self.buffers[0], first, end, records);
+                Ok(Answer::Events(page))
+            }
+            Request::Faults { from } => {
+                let end = self.faults.len() as u64;
+                let first = from.min(end);
+                let records = self.faults.iter().copied().skip(first as usize);
+                let page = Page::new(&mut self.buffers[0], first, end, records);
+                Ok(Answer::Faults(page))
+            }
+            Request::Log { from } => Ok(window(&self.log, 0, from)),
+            Request::ConsoleRead { partition, from } => {
+                let partition = &*self.partition(partition)?;
+                Ok(window(&partition.console, partition.console_dropped, from))
+            }
+            _ => Err(Error::Unsupported),
+        }
+    }
+}
+
+/// What there is of a stream from a position on; its first `dropped` bytes are gone.
+fn window(stream: &[u8], dropped: usize, from: u64) -> Answer<'_> {
+    let end = stream.len();
+    let first = (from.min(end as u64) as usize).max(dropped);
+    let bytes = &stream[first..];
+    Answer::Bytes(Bytes {
+        first: first as u64,
+        end: end as u64,
+        bytes: &bytes[..bytes.len().min(MAX_DATA)],
+    })
+}
+
+fn taken_bytes(bytes: usize) -> Answer<'static> {
+    Answer::Taken {
+        bytes: bytes as u64,
+    }
+}
+
+impl Handler for Machine {
+    fn answer(&mut self, request: &Request<'_>) -> Answer<'_> {
+        self.advance();
+        self.asked.push(format!("{request:?}"));
+        let changes = request.happens_once()
+            || matches!(
+                request,
+                Request::ReplaceBegin { .. } | Request::ReplaceChunk { .. }
+            );
+        let answer = if changes {
+            self.change(request)
+        } else {
+            self.read(request)
+        };
+        answer.unwrap_or_else(Answer::Error)
+    }
+}
