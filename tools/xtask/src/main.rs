@@ -155,5 +155,6 @@ fn prepush(paths: &Paths) -> Result<bool> {
     let prepared = |paths| run::prepare(paths, None);
     Ok(lint::run(paths)?
         && test::run(paths, None, false)?
-        && check::run(paths, &prepared(paths)?, check::DEFAULT_LIMIT_SECONDS)?)
+        && check::run(paths, &prepared(paths)?, check::DEFAULT_LIMIT_SECONDS)?
+        && bench(paths, true, false)?)
 }
