@@ -182,5 +182,6 @@ fn prepush(paths: &Paths) -> Result<bool> {
     Ok(lint::run(paths)?
         && test::run(paths, None, false, &TESTED)?
         && holds(Choice::Qemu)?
-        && holds(Choice::Bochs)?)
+        && holds(Choice::Bochs)?
+        && bench(paths, true, false)?)
 }

@@ -11,6 +11,7 @@ mod features;
 mod state;
 
 use addr::{HostPhysical, PageSize};
+use spin::Once;
 use svm::{ExitCode, IoPermissionMap, MsrPermissionMap};
 
 use super::quick::Quick;
@@ -21,10 +22,17 @@ use enter::Block;
 
 pub use features::is_present;
 
+/// The permission maps, which are the same for every partition.
+struct Permissions {
+    msr: &'static MsrPermissionMap,
+    io: &'static IoPermissionMap,
+}
+
+static PERMISSIONS: Once<Permissions> = Once::new();
+
 /// What all virtual CPUs of a partition share.
 pub struct Shared {
-    msr_permissions: &'static MsrPermissionMap,
-    io_permissions: &'static IoPermissionMap,
+    permissions: &'static Permissions,
     second_stage: HostPhysical,
     address_space: u16,
 }
@@ -73,12 +81,14 @@ impl Backend for Svm {
     }
 
     fn share(second_stage: HostPhysical, address_space: u16) -> Result<Shared, OutOfFrames> {
-        let msr_permissions = frames::place(MsrPermissionMap::deny_all()).ok_or(OutOfFrames)?;
-        open_native(msr_permissions);
-        let io_permissions = frames::place(IoPermissionMap::deny_all()).ok_or(OutOfFrames)?;
+        let permissions = PERMISSIONS.try_call_once(|| {
+            let msr = frames::place(MsrPermissionMap::deny_all()).ok_or(OutOfFrames)?;
+            open_native(msr);
+            let io = frames::place(IoPermissionMap::deny_all()).ok_or(OutOfFrames)?;
+            Ok(Permissions { msr, io })
+        })?;
         Ok(Shared {
-            msr_permissions,
-            io_permissions,
+            permissions,
             second_stage,
             address_space,
         })

@@ -39,8 +39,8 @@ pub fn configure(vmcb: &mut Vmcb, shared: &Shared) {
         | Intercepts2::MWAIT
         | Intercepts2::MWAIT_CONDITIONAL;
     control.exception_intercepts = ExceptionIntercepts::MACHINE_CHECK;
-    control.io_permission_map = (&raw const *shared.io_permissions) as u64;
-    control.msr_permission_map = (&raw const *shared.msr_permissions) as u64;
+    control.io_permission_map = (&raw const *shared.permissions.io) as u64;
+    control.msr_permission_map = (&raw const *shared.permissions.msr) as u64;
     control.address_space_id = shared.address_space.into();
     control.nested_paging = svm::NESTED_PAGING_ENABLE;
     control.nested_cr3 = shared.second_stage.as_u64();

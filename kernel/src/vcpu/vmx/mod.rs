@@ -12,6 +12,7 @@ mod region;
 mod state;
 
 use addr::{HostPhysical, PageSize};
+use spin::Once;
 use vmx::{EptPointer, IoBitmaps, MsrBitmap};
 
 use super::quick::Quick;
@@ -23,10 +24,17 @@ use enter::Block;
 pub use features::is_present;
 use region::Region;
 
+/// The permission maps, which are the same for every partition.
+struct Permissions {
+    msr: &'static MsrBitmap,
+    io: &'static IoBitmaps,
+}
+
+static PERMISSIONS: Once<Permissions> = Once::new();
+
 /// What all virtual CPUs of a partition share.
 pub struct Shared {
-    msr_bitmap: &'static MsrBitmap,
-    io_bitmaps: &'static IoBitmaps,
+    permissions: &'static Permissions,
     ept_pointer: EptPointer,
     address_space: u16,
 }
@@ -67,12 +75,14 @@ impl Backend for Vmx {
     }
 
     fn share(second_stage: HostPhysical, address_space: u16) -> Result<Shared, OutOfFrames> {
-        let msr_bitmap = frames::place(MsrBitmap::deny_all()).ok_or(OutOfFrames)?;
-        open_native(msr_bitmap);
-        let io_bitmaps = frames::place(IoBitmaps::deny_all()).ok_or(OutOfFrames)?;
+        let permissions = PERMISSIONS.try_call_once(|| {
+            let msr = frames::place(MsrBitmap::deny_all()).ok_or(OutOfFrames)?;
+            open_native(msr);
+            let io = frames::place(IoBitmaps::deny_all()).ok_or(OutOfFrames)?;
+            Ok(Permissions { msr, io })
+        })?;
         Ok(Shared {
-            msr_bitmap,
-            io_bitmaps,
+            permissions,
             ept_pointer: EptPointer::new(second_stage),
             address_space,
         })

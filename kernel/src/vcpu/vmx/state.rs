@@ -35,13 +35,16 @@ pub fn configure(vmcs: &mut Current<'_>, shared: &Shared) {
     }
     vmcs.write(field::EXCEPTION_BITMAP, 1 << MACHINE_CHECK);
     vmcs.write(field::XSS_EXITING_BITMAP, 0);
-    let io_bitmaps = (&raw const *shared.io_bitmaps) as u64;
+    let io_bitmaps = (&raw const *shared.permissions.io) as u64;
     vmcs.write(field::IO_BITMAP_A, io_bitmaps);
     vmcs.write(
         field::IO_BITMAP_B,
         io_bitmaps.wrapping_add(IoBitmaps::B_OFFSET),
     );
-    vmcs.write(field::MSR_BITMAP, (&raw const *shared.msr_bitmap) as u64);
+    vmcs.write(
+        field::MSR_BITMAP,
+        (&raw const *shared.permissions.msr) as u64,
+    );
     vmcs.write(field::VIRTUAL_PROCESSOR_IDENTIFIER, shared.address_space);
     vmcs.write(field::EPT_POINTER, shared.ept_pointer.0);
     for count in [
