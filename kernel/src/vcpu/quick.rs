@@ -36,8 +36,9 @@ impl Quick {
     pub fn send(&self, edx: u32, eax: u32) -> bool {
         let simple = icr::is_own_unicast(edx, eax, &self.own);
         if simple {
-            local_apic::send_checked(u64::from(edx) << 32 | u64::from(eax));
+            // Counted first: whoever gets the interrupt finds it in the count.
             self.counters.count(ExitReason::IcrWrite);
+            local_apic::send_checked(u64::from(edx) << 32 | u64::from(eax));
         }
         simple
     }
