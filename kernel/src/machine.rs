@@ -9,7 +9,7 @@ use addr::{ApicId, HostPhysical, Range};
 use boot::BootInfo;
 use page_table::MapError;
 use plan::bundle::Bundle;
-use plan::{ActualMachine, Fit, Plan};
+use plan::{ActualMachine, Fit, ImageIndex, Plan};
 
 use crate::cpu::bring_up::{self, StartError};
 use crate::cpu::core::{Core, OutOfFrames, choose_kick};
@@ -17,9 +17,11 @@ use crate::cpu::{interrupts, local_apic, time, topology};
 use crate::host::firmware::{self, Firmware, FirmwareError};
 use crate::host::memory_map::MemoryMap;
 use crate::host::physical::Ram;
+use crate::host::serial_port::SerialPort;
 use crate::host::{console, frames, heap, paging, wall_clock};
 use crate::housekeeping::House;
 use crate::iommu::{Iommu, IommuError};
+use crate::mgmt::{About, Channel};
 use crate::module::{self, ModuleError};
 use crate::partition::build::{self, BuildError, Resources};
 use crate::partition::custody::Custody;
@@ -168,9 +170,27 @@ pub fn run<B: Backend>(foundation: Foundation) -> ! {
     let machine = switch_on::<B>(&foundation).unwrap_or_else(|why| cannot_run(why));
     let partitions = build_partitions(&foundation, &machine);
     housekeeping::report(&partitions);
-    let house = House::new(partitions, machine.iommu);
+    let channel = channel::<B>(&foundation);
+    let house = House::new(partitions, machine.iommu, channel);
     heap::seal();
     house.run()
+}
+
+/// The management channel, where the plan names a line for it.
+fn channel<B: Backend>(foundation: &Foundation) -> Option<Box<Channel>> {
+    let wanted = foundation.plan.machine.management?.port;
+    // SAFETY: the plan's author says that a 16550, and nothing else, is there; its ports are
+    // not the console's.
+    let Some(port) = (unsafe { SerialPort::open(wanted) }) else {
+        log!("no management channel: there is no 16550 at {wanted:#x}");
+        return None;
+    };
+    let about = About {
+        plan: foundation.plan,
+        plan_crc32c: foundation.bundle.checksum(ImageIndex(0)).unwrap_or(0),
+        back_end: B::NAME,
+    };
+    Some(Box::new(Channel::new(port, about)))
 }
 
 /// Blocks all DMA, looks at the buses and wakes every core.

@@ -12,6 +12,7 @@ mod host;
 mod housekeeping;
 mod iommu;
 mod machine;
+mod mgmt;
 mod module;
 mod partition;
 mod pci;

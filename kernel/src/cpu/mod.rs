@@ -6,5 +6,6 @@ pub mod descriptors;
 pub mod interrupts;
 pub mod local_apic;
 pub mod port;
+pub mod reset;
 pub mod time;
 pub mod topology;

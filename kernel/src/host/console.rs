@@ -10,8 +10,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use history::Bytes;
 use spin::Mutex;
-use uart_16550::backend::PioBackend;
-use uart_16550::{Config, Uart16550};
+
+use super::serial_port::SerialPort;
 
 /// How often a full transmitter is asked before a byte is dropped: at 115,200 baud a byte
 /// leaves in about 87 µs, far below this many port reads.
@@ -25,13 +25,13 @@ static LOG: Bytes<LOG_BYTES> = Bytes::new();
 static WRITER: Mutex<()> = Mutex::new(());
 static IS_QUEUED: AtomicBool = AtomicBool::new(false);
 
-/// A 16550, written with a bound on every wait.
-pub struct Serial(Uart16550<PioBackend>);
+/// A serial port, written with a bound on every wait.
+struct Serial(SerialPort);
 
 impl Serial {
     fn send(&mut self, byte: u8) {
         for _ in 0..SEND_ATTEMPTS {
-            if self.0.try_send_byte(byte).is_ok() {
+            if self.0.send(&[byte]) > 0 {
                 return;
             }
         }
@@ -66,11 +66,8 @@ impl Write for Keeper {
 /// A 16550 or nothing answers at the eight ports from `port` on, and no other code uses them.
 pub unsafe fn open(port: u16) {
     // SAFETY: the caller vouches for the ports.
-    let Ok(mut uart) = (unsafe { Uart16550::new_port(port) }) else {
-        return;
-    };
-    if uart.init(Config::default()).is_ok() {
-        *CONSOLE.lock() = Some(Serial(uart));
+    if let Some(serial) = unsafe { SerialPort::open(port) } {
+        *CONSOLE.lock() = Some(Serial(serial));
     }
 }
 
@@ -89,7 +86,7 @@ pub fn log() -> &'static Bytes<LOG_BYTES> {
 /// Sends as many of `bytes` as the line takes now; how many. Without a line it takes all.
 pub fn send(bytes: &[u8]) -> usize {
     match CONSOLE.lock().as_mut() {
-        Some(serial) => serial.0.send_bytes(bytes),
+        Some(serial) => serial.0.send(bytes),
         None => bytes.len(),
     }
 }

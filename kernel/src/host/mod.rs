@@ -7,4 +7,5 @@ pub mod heap;
 pub mod memory_map;
 pub mod paging;
 pub mod physical;
+pub mod serial_port;
 pub mod wall_clock;

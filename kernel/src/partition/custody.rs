@@ -4,7 +4,7 @@
 //! All of it happens on the housekeeping core, a bit at a time: [`Custody::advance`] never
 //! waits. A guest that ends says so in its partition's [`Life`](super::life::Life).
 
-use lifecycle::{Afterwards, Failure, Lifecycle, State};
+use lifecycle::{Afterwards, Answer, Failure, Lifecycle, Refused, State, StopCause};
 
 use super::Partition;
 use super::pristine::Pristine;
@@ -58,6 +58,38 @@ impl Custody {
     /// What follows its last guest's end.
     pub const fn afterwards(&self) -> Afterwards {
         self.afterwards
+    }
+
+    /// The administrator wants it to run.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub fn request_start(&mut self, now: u64) -> Result<(), Refused> {
+        let answer = self.lifecycle.request_start(now)?;
+        self.obey(answer);
+        Ok(())
+    }
+
+    /// The administrator wants it to stop.
+    pub fn request_stop(&mut self, now: u64) {
+        let answer = self.lifecycle.request_stop(now);
+        self.obey(answer);
+    }
+
+    /// The administrator wants it to start anew.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub fn request_restart(&mut self, now: u64) -> Result<(), Refused> {
+        let answer = self.lifecycle.request_restart(now)?;
+        self.obey(answer);
+        Ok(())
+    }
+
+    fn obey(&self, answer: Answer) {
+        if answer == Answer::Kick {
+            self.partition.stop(StopCause::Administrator);
+        }
     }
 
     /// Does what can be done at the time `now`: at most one step from one state to another.

@@ -109,6 +109,12 @@ impl Partition {
         }
     }
 
+    /// Types at the guest's 16550; how many of `bytes` found room there.
+    pub fn receive(&self, bytes: &[u8]) -> usize {
+        let mut uart = self.uart.lock();
+        bytes.iter().take_while(|byte| uart.receive(**byte)).count()
+    }
+
     /// Why the guest ends, told once, as soon as it does.
     pub fn take_end(&self) -> Option<StopCause> {
         self.life.take_end()

@@ -19,9 +19,12 @@ mod exitless;
 mod firmware;
 mod foreign_interrupt;
 mod hello;
+mod linux_managed;
 mod linux_restarts;
 mod linux_stops;
 mod lost_function;
+mod managed;
+mod managed_line;
 mod non_maskable;
 mod outside;
 mod plan_misfit;
@@ -43,6 +46,7 @@ const MONITOR: &[Need] = &[Need::Monitor];
 
 /// Every case; those that take longest come first, so that none is left alone at the end.
 pub const ALL: &[Case] = &[
+    Case::new("linux_managed", linux_managed::by_the_tool).needing(NVME),
     Case::new("linux_restarts", linux_restarts::beside_a_busy_neighbour).needing(NVME),
     Case::new("linux_stops_alone", linux_stops::each_alone),
     Case::new("dma", dma::reaches_own_memory_only).needing(&[Need::Nvme, Need::Monitor]),
@@ -82,6 +86,14 @@ pub const ALL: &[Case] = &[
     )
     .needing(&[Need::Nvme, Need::Monitor]),
     Case::new("function_lost", lost_function::keeps_its_partition_failed).needing(NVME),
+    Case::new("managed_partition", managed::partition_without_the_others),
+    Case::new("managed_start", managed::guest_that_is_off_starts_again),
+    Case::new("managed_console", managed::console_in_both_directions),
+    Case::new("managed_noise", managed_line::noise_is_passed_over),
+    Case::new("managed_flood", managed_line::flood_slows_nobody),
+    Case::new("managed_unread", managed_line::nobody_reads),
+    Case::new("managed_absent", managed_line::nobody_is_there),
+    Case::new("managed_reset", managed_line::machine_is_reset).needing(MONITOR),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),

@@ -177,6 +177,19 @@ pub fn start(bench: &Bench, guests: &[Guest]) -> Result<Emulator> {
     bench.start(&machine, &source(&machine, guests))
 }
 
+/// Starts Bulkhead with `guests` on the bench's machine, with a management channel.
+pub fn start_managed(bench: &Bench, guests: &[Guest]) -> Result<Emulator> {
+    let machine = bench.machine();
+    let plan = with_management(&source(&machine, guests), "0x2f8");
+    bench.start(&machine, &plan)
+}
+
+/// The plan in `source` with a management channel at `port`.
+pub fn with_management(source: &str, port: &str) -> String {
+    let management = format!("[machine]\nmanagement = \"{port}\"\n");
+    source.replacen("[machine]\n", &management, 1)
+}
+
 /// Starts Bulkhead with `guests` on the bench's machine with the NVMe controller.
 pub fn start_with_nvme(bench: &Bench, guests: &[Guest]) -> Result<Emulator> {
     let machine = bench.machine_with_nvme()?;

@@ -21,6 +21,8 @@ pub struct Bench {
     pub guests: PathBuf,
     /// The folder with a stock kernel, `vmlinuz`, and the initial RAM disk, `initrd.img`.
     pub linux: PathBuf,
+    /// The user's tool.
+    pub tool: PathBuf,
     /// The case's own folder, for logs and for what it makes.
     pub folder: PathBuf,
 }

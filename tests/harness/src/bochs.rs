@@ -31,14 +31,15 @@ const INSTRUCTIONS_A_SECOND: u32 = 100_000_000;
 const CONFIGURATION: &str = "bochsrc";
 
 /// Bochs by its `program`, with `machine` and `software`: the serial line is its standard
-/// output. What it has to make goes into `folder`.
+/// output, and the second one connects to the TCP port `channel`. What it has to make goes into
+/// `folder`.
 pub fn command(
     program: &Path,
     machine: &Machine,
     software: &Software,
-    folder: &Path,
+    (folder, channel): (&Path, u16),
 ) -> Result<Command> {
-    let text = configuration(machine)?;
+    let text = configuration(machine, channel)?;
     let file = folder.join(CONFIGURATION);
     fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
     boot_disk::make(software, folder)?;
@@ -76,7 +77,7 @@ pub fn check(program: &Path) -> Result<()> {
     Ok(())
 }
 
-fn configuration(machine: &Machine) -> Result<String> {
+fn configuration(machine: &Machine, channel: u16) -> Result<String> {
     let is_carried = machine.boot == Boot::Disk
         && machine.iommu == Iommu::Absent
         && machine.images.is_none()
@@ -108,6 +109,7 @@ fn configuration(machine: &Machine) -> Result<String> {
          ata0-slave: type=disk, mode=flat, path={files}\n\
          boot: disk\n\
          com1: enabled=1, mode=file, dev=/dev/stdout\n\
+         com2: enabled=1, mode=socket-client, dev=localhost:{channel}\n\
          clock: sync=none, time0=946681200\n\
          log: /dev/stderr\n\
          panic: action=fatal\n\
@@ -122,6 +124,8 @@ mod tests {
     use super::*;
     use crate::platform::Platform;
 
+    const CHANNEL: u16 = 1;
+
     fn machine() -> Machine {
         Machine::without_functions(Platform::Bochs("bochs".into()))
     }
@@ -129,13 +133,14 @@ mod tests {
     #[test]
     fn a_feature_can_be_left_out() {
         let without = Some(Feature::Virtualisation);
-        let text = configuration(&Machine {
+        let lacking = Machine {
             without,
             ..machine()
-        })
-        .unwrap();
+        };
+        let text = configuration(&lacking, CHANNEL).unwrap();
         assert!(text.contains("exclude_features=\"vmx\""), "{text}");
-        assert!(!configuration(&machine()).unwrap().contains("exclude"));
+        let text = configuration(&machine(), CHANNEL).unwrap();
+        assert!(!text.contains("exclude"));
     }
 
     #[test]
@@ -144,7 +149,8 @@ mod tests {
             iommu: Iommu::Remapping,
             ..machine()
         };
-        assert!(configuration(&with_iommu).is_err());
-        assert!(configuration(&machine().with_nvme(Path::new("images"))).is_err());
+        assert!(configuration(&with_iommu, CHANNEL).is_err());
+        let with_nvme = machine().with_nvme(Path::new("images"));
+        assert!(configuration(&with_nvme, CHANNEL).is_err());
     }
 }

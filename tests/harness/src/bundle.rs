@@ -11,6 +11,8 @@ pub struct Compiled {
     pub bytes: Vec<u8>,
     /// The partitions' names, in the plan's order.
     pub partitions: Vec<String>,
+    /// Whether there is a management channel.
+    pub is_managed: bool,
 }
 
 /// Compiles the plan at `path` with the images that it names.
@@ -18,6 +20,7 @@ pub fn compile(path: &Path) -> Result<Compiled> {
     let compiled = plan::source::load(path).map_err(|report| anyhow!("{report}"))?;
     let partitions = compiled.plan.partitions.iter();
     Ok(Compiled {
+        is_managed: compiled.plan.machine.management.is_some(),
         bytes: compiled.bundle(),
         partitions: partitions.map(|partition| partition.name.clone()).collect(),
     })

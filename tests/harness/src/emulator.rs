@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::channel::{Channel, Socket};
 use crate::machine::Machine;
 use crate::message::{Event, Message};
 use crate::monitor::Monitor;
@@ -70,6 +71,7 @@ pub struct Emulator {
     pulse: Pulse,
     monitor: Option<Monitor>,
     socket: PathBuf,
+    channel: Socket,
     folder: PathBuf,
     history: Vec<String>,
     end: Option<Instant>,
@@ -81,10 +83,17 @@ impl Emulator {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         let socket = socket_path();
         let errors = File::create(folder.join(LOG))?;
-        let mut command = match &machine.platform {
-            Platform::Tcg | Platform::Kvm => qemu::command(machine, software, folder, &socket),
-            Platform::Bochs(program) => bochs::command(program, machine, software, folder),
-        }?;
+        let channel = match &machine.platform {
+            Platform::Tcg | Platform::Kvm => Socket::Unix(socket.with_extension("channel")),
+            Platform::Bochs(_) => Socket::to_be_called()?,
+        };
+        let mut command = match (&machine.platform, &channel) {
+            (Platform::Bochs(program), Socket::Tcp(listener)) => {
+                let port = listener.local_addr()?.port();
+                bochs::command(program, machine, software, (folder, port))?
+            }
+            _ => qemu::command(machine, software, folder, &socket)?,
+        };
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -100,6 +109,7 @@ impl Emulator {
             serial,
             monitor: None,
             socket,
+            channel,
             folder: folder.to_owned(),
             history: Vec::new(),
             end: None,
@@ -221,6 +231,17 @@ impl Emulator {
         self.monitor.as_mut().context("QEMU has no monitor")
     }
 
+    /// Where the machine's second serial port is.
+    pub const fn channel_socket(&self) -> &Socket {
+        &self.channel
+    }
+
+    /// A connection to the management channel, which a plan may have at the second serial
+    /// port.
+    pub fn channel(&self) -> Result<Channel> {
+        self.channel.connect()
+    }
+
     /// Keeps all processors' registers among the logs, where a monitor tells them: where a
     /// machine that says nothing is.
     pub fn keep_registers(&mut self) {
@@ -240,6 +261,9 @@ impl Emulator {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.socket);
+        if let Some(path) = self.channel.path() {
+            let _ = fs::remove_file(path);
+        }
     }
 
     /// How the emulator ended, with what it said of it, once its serial line is closed.

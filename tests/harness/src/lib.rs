@@ -16,6 +16,7 @@ pub mod bench;
 pub mod bochs;
 pub mod boot_disk;
 pub mod bundle;
+pub mod channel;
 pub mod count;
 pub mod emulator;
 pub mod images;
@@ -33,6 +34,7 @@ pub mod serial;
 pub mod table;
 
 pub use bench::Bench;
+pub use channel::Channel;
 pub use emulator::{Emulator, Software, Stalled};
 pub use machine::{Boot, Feature, Iommu, Machine};
 pub use message::{Check, Event, Message};

@@ -18,7 +18,8 @@ pub const PROGRAM: &str = "qemu-system-x86_64";
 const MODEL: &str = "EPYC-Rome,+x2apic,+vgif";
 
 /// QEMU with `machine` and `software`: the serial line is its standard output, the monitor
-/// listens at `monitor`. What it has to make goes into `folder`.
+/// listens at `monitor`, and the second serial port beside it, with the extension `channel`.
+/// What it has to make goes into `folder`.
 pub fn command(
     machine: &Machine,
     software: &Software,
@@ -29,7 +30,12 @@ pub fn command(
     command.args(arguments(machine));
     command.args(["-chardev", "stdio,id=console,signal=off"]);
     command.args(["-serial", "chardev:console", "-monitor", "none"]);
-    command.arg("-qmp");
+    let channel = escape(&monitor.with_extension("channel"));
+    command.arg("-chardev");
+    command.arg(format!(
+        "socket,id=channel,path={channel},server=on,wait=off"
+    ));
+    command.args(["-serial", "chardev:channel", "-qmp"]);
     command.arg(format!("unix:{},server=on,wait=off", monitor.display()));
     match machine.boot {
         Boot::Direct => {

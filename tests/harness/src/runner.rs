@@ -247,6 +247,7 @@ mod tests {
                 kernel: PathBuf::new(),
                 guests: PathBuf::new(),
                 linux: PathBuf::new(),
+                tool: PathBuf::new(),
                 folder: folder.to_owned(),
             },
             platforms: vec![Platform::Tcg, Platform::Bochs(PathBuf::new())],

@@ -8,10 +8,11 @@
 //! | `crash` | panics the kernel |
 //! | `triple` | a triple fault, with `reboot=t` on the command line |
 //! | `io` | writes, reads back and compares until the machine is ended, and counts exits |
+//! | `echo` | says back each line that is typed at the serial port, until one is `end` |
 //! | `io-reboot` | the same up to the first report, then restarts |
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,7 @@ pub fn run(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
             fs::write("/proc/sys/kernel/sysrq", "1")?;
             fs::write("/proc/sysrq-trigger", "c")
         }
+        "echo" => echo(),
         "io" => exchange(expectation, None),
         "io-reboot" => {
             exchange(expectation, Some(1))?;
@@ -73,6 +75,20 @@ fn check(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
     }
     exits::check(expectation, boot, disk.as_ref())?;
     Finding::new("done", true).print();
+    Ok(())
+}
+
+/// Says back what is typed at the serial port, whose driver polls it.
+fn echo() -> io::Result<()> {
+    let port = File::open("/dev/ttyS0")?;
+    console::print("type");
+    for line in BufReader::new(port).lines() {
+        let line = line?;
+        console::print(&format!("typed: {line}"));
+        if line == "end" {
+            break;
+        }
+    }
     Ok(())
 }
 

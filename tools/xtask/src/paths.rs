@@ -54,6 +54,11 @@ impl Paths {
         self.bare_output().join("bulkhead-kernel")
     }
 
+    /// The user's tool.
+    pub fn tool(&self) -> PathBuf {
+        self.target.join("debug").join("bulkhead")
+    }
+
     /// The example: its plan, the guests' images, the disks, the boot module.
     pub fn example(&self) -> PathBuf {
         self.target.join("example")

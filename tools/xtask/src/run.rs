@@ -42,6 +42,8 @@ pub struct Prepared {
     pub machine: Machine,
     /// The partitions' names.
     pub partitions: Vec<String>,
+    /// Whether the plan has a management channel.
+    pub is_managed: bool,
     /// Whether it is the example plan, whose limits are known.
     pub is_example: bool,
 }
@@ -69,6 +71,7 @@ pub fn prepare(paths: &Paths, machine: Choice, plan: Option<&Path>) -> Result<Pr
         },
         machine: describe(platform, &folder)?,
         partitions: compiled.partitions,
+        is_managed: compiled.is_managed,
         is_example,
     })
 }
@@ -106,6 +109,17 @@ pub fn run(paths: &Paths, prepared: &Prepared) -> Result<bool> {
     emulator.limit(WATCHED_LIMIT);
     let name = prepared.machine.platform.name();
     progress::step("Running", &format!("Bulkhead on {name}; Ctrl-C ends it"));
+    if let Some(path) = emulator
+        .channel_socket()
+        .path()
+        .filter(|_| prepared.is_managed)
+    {
+        let line = format!(
+            "cargo run --package bulkhead -- ctl --to unix:{} list",
+            path.display()
+        );
+        progress::step("Managing", &line);
+    }
     let mut screen = Screen::new(io::stdout().is_terminal());
     loop {
         match emulator.hear(LISTEN) {

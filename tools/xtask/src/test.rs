@@ -58,6 +58,7 @@ fn test_emulated(
     bare::build_kernel(paths, toolchain)?;
     bare::build_test_guests(paths, toolchain)?;
     guest::build(paths)?;
+    build_tool(paths)?;
     let machines = machines.iter().map(|machine| machine.provide(paths));
     let platforms = machines.collect::<Result<Vec<_>>>()?;
     let runner = Runner {
@@ -66,6 +67,7 @@ fn test_emulated(
             kernel: paths.kernel(),
             guests: paths.bare_output(),
             linux: paths.example(),
+            tool: paths.tool(),
             folder: paths.logs(),
         },
         platforms,
@@ -73,6 +75,12 @@ fn test_emulated(
         jobs: JOBS,
     };
     Ok(runner.run(cases::ALL))
+}
+
+/// Builds the user's tool.
+fn build_tool(paths: &Paths) -> Result<()> {
+    let mut cargo = command::new("cargo", &paths.root);
+    command::run(cargo.args(["build", "--quiet", "--package", "bulkhead"]))
 }
 
 fn add(total: &mut Tally, part: Tally) {

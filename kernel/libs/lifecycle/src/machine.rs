@@ -236,6 +236,7 @@ impl Lifecycle {
         match self.state {
             State::Running => {
                 self.enter(State::Stopping, now);
+                self.cause = Some(StopCause::Administrator);
                 return Answer::Kick;
             }
             // What boot or a request has begun is not started.

@@ -65,7 +65,7 @@ impl<'a> Answer<'a> {
 pub struct Hello<'a> {
     /// Bulkhead's build: version, and commit where it is known. At most 64 bytes.
     pub build: &'a str,
-    /// The back end: `svm` or `vmx`.
+    /// The back end: `SVM` or `VMX`.
     pub back_end: &'a str,
     /// The CRC-32C of the plan's binary form, as the bundle's table has it: which plan runs.
     pub plan_crc32c: u32,
@@ -102,4 +102,7 @@ pub struct Channel {
     /// Bytes that the line lost before Bulkhead could read them, as far as the line tells:
     /// a 16550's overrun errors.
     pub overruns: u64,
+    /// Answers of which a part was never sent, because nobody read it and another request
+    /// came.
+    pub unsent: u64,
 }

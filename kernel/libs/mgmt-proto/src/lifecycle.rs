@@ -97,6 +97,12 @@ pub enum StopCause {
     },
     /// It stopped too often; the plan's restart policy gives up.
     RestartLimit,
+    /// A core does not leave the guest.
+    CoreStays,
+    /// The IOMMU does not answer, so what the functions reach is not known.
+    IommuSilent,
+    /// The image could not be put into memory again.
+    ImageRefused,
 }
 
 impl StopCause {
@@ -118,6 +124,9 @@ impl StopCause {
             Self::Refused => "refused",
             Self::DeviceReset { .. } => "device-reset",
             Self::RestartLimit => "restart-limit",
+            Self::CoreStays => "core-stays",
+            Self::IommuSilent => "iommu-silent",
+            Self::ImageRefused => "image-refused",
         }
     }
 }
@@ -144,6 +153,9 @@ impl fmt::Display for StopCause {
                 write!(formatter, "{function} did not come back from reset")
             }
             Self::RestartLimit => formatter.write_str("stopped too often"),
+            Self::CoreStays => formatter.write_str("a core does not leave the guest"),
+            Self::IommuSilent => formatter.write_str("the IOMMU does not answer"),
+            Self::ImageRefused => formatter.write_str("its image could not be loaded again"),
         }
     }
 }

@@ -170,8 +170,9 @@ impl<'a> Request<'a> {
 /// How a partition is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopManner {
-    /// The guest is asked by ACPI to switch itself off. If it has not after this time, or
-    /// cannot be asked, it is stopped as by `Forced`.
+    /// The guest is asked by ACPI to switch itself off. If it has not after this time, it is
+    /// stopped as by `Forced`. One that cannot be asked goes on:
+    /// [`Error::Unsupported`](crate::Error::Unsupported).
     Asked {
         /// How long it may take.
         timeout_milliseconds: u32,

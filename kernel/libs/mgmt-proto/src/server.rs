@@ -17,6 +17,11 @@ pub trait Handler {
     fn overruns(&self) -> u64 {
         0
     }
+
+    /// Answers that were not sent whole.
+    fn unsent(&self) -> u64 {
+        0
+    }
 }
 
 /// How many answers are remembered. A client repeats only its last request; more clients
@@ -104,6 +109,7 @@ impl Server {
             repeated: self.repeated,
             dropped: *self.decoder.dropped(),
             overruns: handler.overruns(),
+            unsent: handler.unsent(),
         }
     }
 

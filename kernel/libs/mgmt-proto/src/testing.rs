@@ -215,7 +215,7 @@ pub fn fault() -> impl Strategy<Value = Fault> {
 }
 
 pub fn channel() -> impl Strategy<Value = Channel> {
-    any::<[u64; 8]>().prop_map(|numbers| Channel {
+    any::<[u64; 9]>().prop_map(|numbers| Channel {
         requests: numbers[0],
         repeated: numbers[1],
         dropped: Dropped {
@@ -226,6 +226,7 @@ pub fn channel() -> impl Strategy<Value = Channel> {
             bad_message: numbers[6],
         },
         overruns: numbers[7],
+        unsent: numbers[8],
     })
 }
 

@@ -173,6 +173,12 @@ impl<'a> Bundle<'a> {
         self.bytes_of(index)
     }
 
+    /// The CRC-32C that an entry has by the bundle's table.
+    #[must_use]
+    pub fn checksum(&self, index: ImageIndex) -> Option<u32> {
+        Some(self.table_entry(index)?.checksum)
+    }
+
     /// The name of an entry.
     #[must_use]
     pub fn name(&self, index: ImageIndex) -> Option<&'a str> {
@@ -194,7 +200,7 @@ impl<'a> Bundle<'a> {
         checksum: impl Fn(&[u8]) -> u32,
     ) -> Result<&'a [u8], BundleError> {
         let missing = BundleError::NoEntry(index);
-        let expected = self.table_entry(index).ok_or(missing)?.checksum;
+        let expected = self.checksum(index).ok_or(missing)?;
         let bytes = self.bytes_of(index).ok_or(missing)?;
         let found = checksum(bytes);
         if found != expected {

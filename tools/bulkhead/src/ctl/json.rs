@@ -26,6 +26,7 @@ pub fn channel(channel: &Channel) -> Value {
         "requests": channel.requests,
         "repeated": channel.repeated,
         "overruns": channel.overruns,
+        "unsent": channel.unsent,
         "dropped": {
             "too_long": dropped.too_long,
             "bad_cobs": dropped.bad_cobs,

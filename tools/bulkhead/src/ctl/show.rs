@@ -41,8 +41,8 @@ fn describe_machine(machine: &Machine, channel: &Channel) -> String {
         (
             "channel",
             format!(
-                "{} requests, {} of them repeated, {} bytes lost by the line",
-                channel.requests, channel.repeated, channel.overruns
+                "{} requests, {} of them repeated, {} answers not read, {} bytes lost by the line",
+                channel.requests, channel.repeated, channel.unsent, channel.overruns
             ),
         ),
         (

@@ -99,6 +99,11 @@ impl Metrics {
                 "Bytes that the line lost",
                 channel.overruns,
             ),
+            (
+                "channel_unsent",
+                "Answers that were not read whole",
+                channel.unsent,
+            ),
         ] {
             self.counter(name, help, [(Vec::new(), count)]);
         }

@@ -61,6 +61,7 @@ impl Runner {
                 kernel: paths.kernel(),
                 guests: paths.bare_output(),
                 linux: paths.example(),
+                tool: paths.tool(),
                 folder: paths.logs().join("bench"),
             },
         })

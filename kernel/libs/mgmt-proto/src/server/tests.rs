@@ -45,6 +45,10 @@ impl Handler for Counting {
         }
     }
 
+    fn unsent(&self) -> u64 {
+        9
+    }
+
     fn overruns(&self) -> u64 {
         7
     }
@@ -260,7 +264,7 @@ fn the_channel_counts_what_it_saw() {
     assert!(bench.send(b"\0login: \0", |_, _| ()).is_none());
     let channel = bench.channel();
     assert_eq!(channel.requests, 1);
-    assert_eq!(channel.overruns, 7);
+    assert_eq!((channel.overruns, channel.unsent), (7, 9));
     assert_eq!(channel.dropped.total(), 1);
 }
 

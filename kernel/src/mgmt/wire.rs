@@ -1,0 +1,57 @@
+//! From Bulkhead's words to the protocol's, which outlive them.
+
+use lifecycle::{Afterwards, Failure, State, StopCause};
+use mgmt_proto::StopCause as WireCause;
+
+use crate::partition::custody::Custody;
+
+/// A state.
+pub const fn state(state: State) -> mgmt_proto::State {
+    match state {
+        State::Stopped => mgmt_proto::State::Stopped,
+        State::Starting => mgmt_proto::State::Starting,
+        State::Running => mgmt_proto::State::Running,
+        State::Stopping => mgmt_proto::State::Stopping,
+        State::Failed => mgmt_proto::State::Failed,
+    }
+}
+
+/// Why a guest ended.
+pub const fn cause(cause: StopCause) -> WireCause {
+    match cause {
+        StopCause::PowerOff => WireCause::PowerOff,
+        StopCause::Reset => WireCause::Reset,
+        StopCause::Administrator => WireCause::Administrator,
+        StopCause::TripleFault => WireCause::TripleFault,
+        StopCause::EntryFailure(code, _) => WireCause::EntryFailure { code },
+        StopCause::UnknownExit(code, _) => WireCause::UnknownExit { code },
+        StopCause::MachineCheck => WireCause::MachineCheck,
+        StopCause::DeliveryFault => WireCause::DeliveryFault,
+        StopCause::ExecutesNothing(address) => WireCause::ExecutesNothing { address },
+    }
+}
+
+/// Why a partition failed.
+const fn failure(failure: Failure) -> WireCause {
+    match failure {
+        Failure::CoreStays => WireCause::CoreStays,
+        Failure::FunctionLost(function) | Failure::FunctionChanged(function) => {
+            WireCause::DeviceReset { function }
+        }
+        Failure::IommuSilent => WireCause::IommuSilent,
+        Failure::ImageRefused => WireCause::ImageRefused,
+    }
+}
+
+/// Why a partition is not running, or did not the last time.
+pub fn last_stop(custody: &Custody) -> Option<WireCause> {
+    let lifecycle = custody.lifecycle();
+    if let Some(why) = lifecycle.failure() {
+        return Some(failure(why));
+    }
+    let gives_up = custody.afterwards() == Afterwards::GivesUp && lifecycle.is_at_rest();
+    if gives_up {
+        return Some(WireCause::RestartLimit);
+    }
+    lifecycle.cause().map(cause)
+}
