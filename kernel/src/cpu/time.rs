@@ -28,8 +28,9 @@ const PORT_B_SPEAKER: u8 = 1 << 1;
 const PORT_B_OUTPUT: u8 = 1 << 5;
 /// Port reads take about 1 µs: far more than a trial's of them means that no PIT counts.
 const PIT_ATTEMPTS: u32 = 100_000;
-/// How often a sample is taken anew that took so long that the PIT ran out.
-const SAMPLE_ATTEMPTS: u32 = 3;
+/// How often a measurement is begun anew that took so long that the PIT ran out: an emulator
+/// on a busy host may stand still for that long several times in a row.
+const ATTEMPTS: u32 = 20;
 
 /// How long the local APIC's timer is watched.
 const TIMER_SAMPLE_MILLISECONDS: u64 = 1;
@@ -93,10 +94,10 @@ fn measure_by_pit(told: Option<u64>) -> Option<u64> {
     // Where the PIT is switched off to save power, CPUID tells the frequency well enough for
     // a bound that is not felt.
     let patience = told.map_or(u64::MAX, |hertz| hertz / 10);
-    let alarm = find_alarm(patience)?;
+    let alarm = (0..ATTEMPTS).find_map(|_| find_alarm(patience))?;
     let mut samples = [0; 3];
     for sample in &mut samples {
-        let measured = (0..SAMPLE_ATTEMPTS).find_map(|_| measure_once(alarm));
+        let measured = (0..ATTEMPTS).find_map(|_| measure_once(alarm));
         *sample = measured.filter(|hertz| *hertz > 0)?;
     }
     Some(tsc::median(samples))
