@@ -52,21 +52,6 @@ pub fn run(block: &mut Block) -> Entered {
     }
 }
 
-/// Answers the exit if it is an interrupt for an own core; whether it was. See `quick.rs` for
-/// what may be done here.
-extern "C" fn answer(block: &mut Block) -> bool {
-    let mut vmcs = block.region.current();
-    let Registers { rax, rcx, rdx, .. } = block.registers;
-    let is_command =
-        ExitReason(vmcs.read(field::EXIT_REASON)) == ExitReason::WRMSR && rcx as u32 == X2APIC_ICR;
-    let answered = is_command && block.quick.send(rdx as u32, rax as u32);
-    if answered {
-        let length = vmcs.read(field::EXIT_INSTRUCTION_LENGTH);
-        state::advance(&mut vmcs, length.into());
-    }
-    answered
-}
-
 /// Forgets all translations of the guest (SDM, section 29.4.3.4 "Guidelines for Use of the
 /// INVEPT Instruction" and section 29.4.3.3 "… INVVPID Instruction").
 pub fn flush_translations(ept_pointer: EptPointer, address_space: u16) {
@@ -83,6 +68,21 @@ pub fn flush_translations(ept_pointer: EptPointer, address_space: u16) {
         asm!("invvpid {}, [{}]", in(reg) SINGLE_CONTEXT, in(reg) &raw const descriptor,
             options(nostack));
     };
+}
+
+/// Answers the exit if it is an interrupt for an own core; whether it was. See `quick.rs` for
+/// what may be done here.
+extern "C" fn answer(block: &mut Block) -> bool {
+    let mut vmcs = block.region.current();
+    let Registers { rax, rcx, rdx, .. } = block.registers;
+    let is_command =
+        ExitReason(vmcs.read(field::EXIT_REASON)) == ExitReason::WRMSR && rcx as u32 == X2APIC_ICR;
+    let answered = is_command && block.quick.send(rdx as u32, rax as u32);
+    if answered {
+        let length = vmcs.read(field::EXIT_INSTRUCTION_LENGTH);
+        state::advance(&mut vmcs, length.into());
+    }
+    answered
 }
 
 /// Clears the interrupt flag: maskable interrupts wait. INIT always waits for a guest here.
