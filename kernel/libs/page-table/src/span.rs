@@ -74,17 +74,24 @@ impl Rest {
             && aligned(self.to.as_u64())
     }
 
-    /// What remains behind the first page; `None` at the end.
-    pub fn behind(&self, page: PageSize) -> Option<Self> {
-        let step = page.bytes();
+    /// How far one page's address in memory is from that of the next.
+    pub const fn step(&self, page: PageSize) -> u64 {
+        match self.target {
+            Target::Consecutive => page.bytes(),
+            Target::OnePage => 0,
+        }
+    }
+
+    /// What remains behind the first `done` bytes; `None` at the end.
+    pub fn behind(&self, done: u64) -> Option<Self> {
         let to = match self.target {
-            Target::Consecutive => HostPhysical::new(self.to.as_u64().checked_add(step)?),
+            Target::Consecutive => HostPhysical::new(self.to.as_u64().checked_add(done)?),
             Target::OnePage => self.to,
         };
         Some(Self {
-            from: self.from.checked_add(step)?,
+            from: self.from.checked_add(done)?,
             to,
-            bytes: self.bytes.checked_sub(step).filter(|bytes| *bytes > 0)?,
+            bytes: self.bytes.checked_sub(done).filter(|bytes| *bytes > 0)?,
             ..*self
         })
     }

@@ -215,19 +215,21 @@ impl<F: Format> PageTable<F> {
         rest: &Rest,
         size: PageSize,
     ) -> Result<Option<Rest>, MapError> {
-        let mut next = Some(*rest);
+        let mut entry = leaf_entry::<F>(rest, size)?;
+        let mut done = 0_u64;
         for index in index..Level::ENTRIES {
             // What begins aligned goes on so.
-            let Some(rest) = next.filter(|rest| size.bytes() <= rest.bytes) else {
-                break;
-            };
-            if F::is_present(memory.read(table, index)) {
+            let end = done.saturating_add(size.bytes());
+            if end > rest.bytes || F::is_present(memory.read(table, index)) {
                 break;
             }
-            memory.write(table, index, leaf_entry::<F>(&rest, size)?);
-            next = rest.behind(size);
+            memory.write(table, index, entry);
+            // All formats keep the address at its own place, and `Rest::check` has seen that
+            // the last one fits.
+            entry = entry.saturating_add(rest.step(size));
+            done = end;
         }
-        Ok(next)
+        Ok(rest.behind(done))
     }
 
     /// Splits leaves until one begins at `address`, if any covers it.
@@ -255,19 +257,15 @@ impl<F: Format> PageTable<F> {
             .and_then(Level::page_size)
             .ok_or(MapError::Misaligned)?;
         let new = memory.allocate().ok_or(MapError::OutOfTables)?;
-        let mut next = Some(Rest {
+        let same = Rest {
             from: 0,
             to: F::address(leaf.entry).align_down(leaf.leaf.unwrap_or(below)),
             bytes: leaf.level.entry_bytes(),
             access: F::access(leaf.entry),
             kind: F::kind(leaf.entry),
             target: Target::Consecutive,
-        });
-        for index in 0..Level::ENTRIES {
-            let Some(rest) = next else { break };
-            memory.write(new, index, leaf_entry::<F>(&rest, below)?);
-            next = rest.behind(below);
-        }
+        };
+        self.fill(memory, (new, 0), &same, below)?;
         memory.write(leaf.table, leaf.index, F::table_entry(new));
         Ok(())
     }
