@@ -33,6 +33,16 @@ pub(crate) struct Rest {
     pub bytes: u64,
     pub access: Access,
     pub kind: MemoryKind,
+    pub target: Target,
+}
+
+/// Where the pages of a span lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Each to the next one in memory.
+    Consecutive,
+    /// All to the same page of 4 KiB.
+    OnePage,
 }
 
 impl Rest {
@@ -41,7 +51,11 @@ impl Rest {
         if !is_page_aligned(self.to.as_u64()) {
             return Err(MapError::Misaligned);
         }
-        end_within(self.to.as_u64(), self.bytes, HOST_ADDRESS_BITS).map(|_| ())
+        let bytes = match self.target {
+            Target::Consecutive => self.bytes,
+            Target::OnePage => PageSize::Size4KiB.bytes(),
+        };
+        end_within(self.to.as_u64(), bytes, HOST_ADDRESS_BITS).map(|_| ())
     }
 
     /// The largest page, at most `largest`, with which the rest can begin.
@@ -54,16 +68,30 @@ impl Rest {
 
     fn can_begin_with(&self, size: PageSize) -> bool {
         let aligned = |address: u64| address.is_multiple_of(size.bytes());
-        size.bytes() <= self.bytes && aligned(self.from) && aligned(self.to.as_u64())
+        self.target == Target::Consecutive
+            && size.bytes() <= self.bytes
+            && aligned(self.from)
+            && aligned(self.to.as_u64())
     }
 
-    /// What remains behind the first page; `None` at the end.
-    pub fn behind(&self, page: PageSize) -> Option<Self> {
-        let step = page.bytes();
+    /// How far one page's address in memory is from that of the next.
+    pub const fn step(&self, page: PageSize) -> u64 {
+        match self.target {
+            Target::Consecutive => page.bytes(),
+            Target::OnePage => 0,
+        }
+    }
+
+    /// What remains behind the first `done` bytes; `None` at the end.
+    pub fn behind(&self, done: u64) -> Option<Self> {
+        let to = match self.target {
+            Target::Consecutive => HostPhysical::new(self.to.as_u64().checked_add(done)?),
+            Target::OnePage => self.to,
+        };
         Some(Self {
-            from: self.from.checked_add(step)?,
-            to: HostPhysical::new(self.to.as_u64().checked_add(step)?),
-            bytes: self.bytes.checked_sub(step).filter(|bytes| *bytes > 0)?,
+            from: self.from.checked_add(done)?,
+            to,
+            bytes: self.bytes.checked_sub(done).filter(|bytes| *bytes > 0)?,
             ..*self
         })
     }

@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 
 use addr::{Address, HostPhysical, PageSize, Range};
 
-use crate::span::{Rest, Span};
+use crate::span::{Rest, Span, Target};
 use crate::walk::{Found, Slot, find, slot};
 use crate::{Access, Format, Leaves, Level, MapError, MemoryKind, TableMemory};
 
@@ -64,14 +64,46 @@ impl<F: Format> PageTable<F> {
         access: Access,
         kind: MemoryKind,
     ) -> Result<(), MapError> {
-        let span = Span::new::<F>(from.to_u64(), to.bytes())?;
         let all = Rest {
-            from: span.start,
+            from: from.to_u64(),
             to: to.start(),
             bytes: to.bytes(),
             access,
             kind,
+            target: Target::Consecutive,
         };
+        self.map_all(memory, all)
+    }
+
+    /// Maps every page of the `bytes` from `from` on to the one page at `page`.
+    ///
+    /// # Errors
+    /// As for [`PageTable::map`].
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "five and the table: where, what, how"
+    )]
+    pub fn map_to_one_page<A: Address>(
+        &mut self,
+        memory: &mut impl TableMemory,
+        from: A,
+        bytes: u64,
+        page: HostPhysical,
+        access: Access,
+    ) -> Result<(), MapError> {
+        let all = Rest {
+            from: from.to_u64(),
+            to: page,
+            bytes,
+            access,
+            kind: MemoryKind::WriteBack,
+            target: Target::OnePage,
+        };
+        self.map_all(memory, all)
+    }
+
+    fn map_all(&mut self, memory: &mut impl TableMemory, all: Rest) -> Result<(), MapError> {
+        let span = Span::new::<F>(all.from, all.bytes)?;
         all.check()?;
         leaf_entry::<F>(&all, PageSize::Size4KiB)?;
         if self.is_any_mapped(memory, span) {
@@ -141,7 +173,7 @@ impl<F: Format> PageTable<F> {
             if found.leaf.is_some() {
                 return true;
             }
-            address = found.level.end_of_entry(address).unwrap_or(span.end);
+            address = behind_absent::<F>(memory, &found, address, span.end);
         }
         false
     }
@@ -183,19 +215,21 @@ impl<F: Format> PageTable<F> {
         rest: &Rest,
         size: PageSize,
     ) -> Result<Option<Rest>, MapError> {
-        let mut next = Some(*rest);
+        let mut entry = leaf_entry::<F>(rest, size)?;
+        let mut done = 0_u64;
         for index in index..Level::ENTRIES {
             // What begins aligned goes on so.
-            let Some(rest) = next.filter(|rest| size.bytes() <= rest.bytes) else {
-                break;
-            };
-            if F::is_present(memory.read(table, index)) {
+            let end = done.saturating_add(size.bytes());
+            if end > rest.bytes || F::is_present(memory.read(table, index)) {
                 break;
             }
-            memory.write(table, index, leaf_entry::<F>(&rest, size)?);
-            next = rest.behind(size);
+            memory.write(table, index, entry);
+            // All formats keep the address at its own place, and `Rest::check` has seen that
+            // the last one fits.
+            entry = entry.saturating_add(rest.step(size));
+            done = end;
         }
-        Ok(next)
+        Ok(rest.behind(done))
     }
 
     /// Splits leaves until one begins at `address`, if any covers it.
@@ -223,18 +257,15 @@ impl<F: Format> PageTable<F> {
             .and_then(Level::page_size)
             .ok_or(MapError::Misaligned)?;
         let new = memory.allocate().ok_or(MapError::OutOfTables)?;
-        let mut next = Some(Rest {
+        let same = Rest {
             from: 0,
             to: F::address(leaf.entry).align_down(leaf.leaf.unwrap_or(below)),
             bytes: leaf.level.entry_bytes(),
             access: F::access(leaf.entry),
             kind: F::kind(leaf.entry),
-        });
-        for index in 0..Level::ENTRIES {
-            let Some(rest) = next else { break };
-            memory.write(new, index, leaf_entry::<F>(&rest, below)?);
-            next = rest.behind(below);
-        }
+            target: Target::Consecutive,
+        };
+        self.fill(memory, (new, 0), &same, below)?;
         memory.write(leaf.table, leaf.index, F::table_entry(new));
         Ok(())
     }
@@ -255,4 +286,23 @@ impl<F: Format> PageTable<F> {
 /// The entry of the first leaf of `rest`.
 fn leaf_entry<F: Format>(rest: &Rest, size: PageSize) -> Result<u64, MapError> {
     F::leaf_entry(size, rest.to, rest.access, rest.kind).ok_or(MapError::AccessNotExpressible)
+}
+
+/// The first address from `address` on, at most `limit`, that `found`, which is absent, and
+/// the absent entries behind it in its table do not cover: a walk from the root for each
+/// would take four times as long.
+fn behind_absent<F: Format>(
+    memory: &impl TableMemory,
+    found: &Found,
+    address: u64,
+    limit: u64,
+) -> u64 {
+    let mut end = address;
+    for index in found.index..Level::ENTRIES {
+        if end >= limit || F::is_present(memory.read(found.table, index)) {
+            break;
+        }
+        end = found.level.end_of_entry(end).unwrap_or(limit);
+    }
+    end
 }

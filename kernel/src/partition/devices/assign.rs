@@ -273,17 +273,22 @@ fn map_configuration<F: Format>(
         // The offsets are the page's own.
         let _ = absent.write_u64(offset, u64::MAX);
     }
-    for device_function in 0..BUS_FUNCTIONS {
-        let slot = super::super::mmio::slot(device_function as u8);
-        let page: &Ram = functions
-            .get(slot)
-            .map_or(&absent, |function| &function.page.0);
-        let offset = device_function.saturating_mul(PAGE);
-        let at = layout::ECAM
-            .checked_add(offset)
-            .ok_or(MapError::BeyondAddressWidth)?;
-        let kind = MemoryKind::WriteBack;
-        table.map(&mut CoherentTables, at, page.range(), Access::READ, kind)?;
+    let pages: Vec<HostPhysical> = (0..BUS_FUNCTIONS)
+        .map(|device_function| {
+            let slot = super::super::mmio::slot(device_function as u8);
+            let page: &Ram = functions
+                .get(slot)
+                .map_or(&absent, |function| &function.page.0);
+            page.range().start()
+        })
+        .collect();
+    let mut at = layout::ECAM;
+    for same in pages.chunk_by(PartialEq::eq) {
+        let bytes = PAGE.saturating_mul(same.len() as u64);
+        if let Some(page) = same.first() {
+            table.map_to_one_page(&mut CoherentTables, at, bytes, *page, Access::READ)?;
+        }
+        at = at.checked_add(bytes).ok_or(MapError::BeyondAddressWidth)?;
     }
     Ok(())
 }

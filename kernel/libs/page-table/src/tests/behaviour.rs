@@ -341,3 +341,68 @@ fn unmapped_addresses_can_be_mapped_again() {
         (GIB + 0x234, Access::READ)
     );
 }
+
+#[test]
+fn a_span_can_lead_to_one_page_all_over() {
+    let (mut memory, mut table) = nested(8);
+    // The end of a table's reach lies in between.
+    let from = 2 * MIB - 8 * KIB;
+    let page = HostPhysical::new(GIB);
+    table
+        .map_to_one_page(
+            &mut memory,
+            GuestPhysical::new(from),
+            16 * KIB,
+            page,
+            Access::READ,
+        )
+        .unwrap();
+    for offset in [0, 4 * KIB, 12 * KIB] {
+        let found = table.translate(&memory, GuestPhysical::new(from + offset + 8));
+        let found = found.unwrap();
+        assert_eq!(found.address, HostPhysical::new(GIB + 8));
+        assert_eq!(found.access, Access::READ);
+    }
+    let behind = GuestPhysical::new(from + 16 * KIB);
+    assert_eq!(table.translate(&memory, behind), None);
+    assert_eq!(table.leaves(&memory).size_4_kib, 4);
+}
+
+#[test]
+fn one_page_all_over_is_never_a_large_leaf() {
+    let (mut memory, mut table) = nested(8);
+    let from = GuestPhysical::new(0);
+    table
+        .map_to_one_page(
+            &mut memory,
+            from,
+            2 * MIB,
+            HostPhysical::new(GIB),
+            Access::READ,
+        )
+        .unwrap();
+    assert_eq!(table.leaves(&memory).size_4_kib, 512);
+}
+
+#[test]
+fn one_page_all_over_overwrites_nothing_and_has_to_exist() {
+    let (mut memory, mut table) = nested(8);
+    let from = GuestPhysical::new(4 * KIB);
+    let page = HostPhysical::new(GIB);
+    table
+        .map_to_one_page(&mut memory, from, 4 * KIB, page, Access::READ)
+        .unwrap();
+    let again = table.map_to_one_page(
+        &mut memory,
+        GuestPhysical::new(0),
+        16 * KIB,
+        page,
+        Access::READ,
+    );
+    assert_eq!(again, Err(MapError::AlreadyMapped));
+    assert_eq!(table.leaves(&memory).size_4_kib, 1);
+    let beyond = HostPhysical::new(1 << 52);
+    let from = GuestPhysical::new(GIB);
+    let refused = table.map_to_one_page(&mut memory, from, 4 * KIB, beyond, Access::READ);
+    assert_eq!(refused, Err(MapError::BeyondAddressWidth));
+}
