@@ -204,13 +204,13 @@ pub fn build<B: Backend>(
         )?;
     }
     let domain = Domain::new(resources.iommu, index, memory.pieces())?;
-    let functions = devices::assign(source, resources, &mut table, &memory)?;
-    let windows = devices::windows(&functions);
+    let given = devices::assign(source, resources, &mut table, &memory)?;
+    let windows = devices::windows(&given);
     let pristine = Pristine::new(source, resources.bundle, map, &windows)?;
     memory.clear();
     let entry = pristine.load(&memory)?;
     let shared: &'static B::Shared = Box::leak(Box::new(B::share(table.root(), space)?));
-    let partition = assemble(source, resources, (memory, functions, &seats))?;
+    let partition = assemble(source, resources, (memory, given, &seats))?;
     domain.attach(resources.iommu, &partition.requesters)?;
     let exits: &'static _ = Box::leak(Box::new(|reason| partition.exits(reason)));
     for (number, start) in seats.iter().enumerate() {
@@ -245,14 +245,14 @@ fn address_space(index: usize) -> u16 {
 
 type Parts<'a, B> = (
     GuestRam,
-    Vec<devices::Function>,
+    devices::Given,
     &'a [&'static bring_up::Start<Seat<B>>],
 );
 
 fn assemble<B: Backend>(
     source: &plan::Partition,
     resources: &Resources<'_>,
-    (memory, functions, seats): Parts<'_, B>,
+    (memory, (functions, synthetic), seats): Parts<'_, B>,
 ) -> Result<&'static Partition, OutOfFrames> {
     let console = frames::place(history::Bytes::new()).ok_or(OutOfFrames)?;
     let cores: Box<[&'static Core]> = seats.iter().map(|start| start.core).collect();
@@ -264,6 +264,7 @@ fn assemble<B: Backend>(
         memory,
         requesters: functions.iter().map(|function| function.address).collect(),
         functions: functions.into_iter().map(Mutex::new).collect(),
+        synthetic: synthetic.into_iter().map(Mutex::new).collect(),
         faults: AtomicU64::new(0),
         console,
         console_lost: AtomicU64::new(0),

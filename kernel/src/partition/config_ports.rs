@@ -4,6 +4,7 @@
 
 use core::sync::atomic::Ordering;
 
+use super::devices::{Slot, slot};
 use super::{Partition, mmio};
 
 const ADDRESS: u16 = 0xcf8;
@@ -17,12 +18,7 @@ pub fn read(partition: &Partition, port: u16, bytes: u8) -> Option<u32> {
     match (port, bytes) {
         (ADDRESS, 4) => Some(address),
         (DATA..=DATA_LAST, _) => Some(match target(address, port, bytes) {
-            Some((slot, offset)) => {
-                let function = partition.functions.get(slot);
-                function.map_or(u32::MAX, |function| {
-                    function.lock().read_config(offset, bytes)
-                })
-            }
+            Some((place, offset)) => mmio::read_config(partition, place, offset, bytes),
             None => u32::MAX,
         }),
         _ => None,
@@ -35,19 +31,19 @@ pub fn write(partition: &Partition, port: u16, bytes: u8, value: u32) -> Option<
     match (port, bytes) {
         (ADDRESS, 4) => register.store(value, Ordering::Relaxed),
         (DATA..=DATA_LAST, _) => {
-            let (slot, offset) = target(register.load(Ordering::Relaxed), port, bytes)?;
-            mmio::write_config(partition, slot, offset, bytes, value.into());
+            let (place, offset) = target(register.load(Ordering::Relaxed), port, bytes)?;
+            mmio::write_config(partition, place, offset, bytes, value.into());
         }
         _ => return None,
     }
     Some(())
 }
 
-/// The slot and register that the address register and the data port name.
-fn target(address: u32, port: u16, bytes: u8) -> Option<(usize, u16)> {
+/// The place on the bus and the register that the address register and the data port name.
+fn target(address: u32, port: u16, bytes: u8) -> Option<(Option<Slot>, u16)> {
     let [register, device_function, bus, _] = address.to_le_bytes();
     let offset = u16::from(register & 0xfc).checked_add(port.checked_sub(DATA)?)?;
     let aligned = offset.is_multiple_of(bytes.into());
     let enabled = address & ENABLE != 0 && bus == 0 && aligned;
-    enabled.then(|| (mmio::slot(device_function), offset))
+    enabled.then(|| (slot(device_function), offset))
 }

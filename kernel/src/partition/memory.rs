@@ -68,6 +68,14 @@ impl GuestRam {
         self.pieces.iter().any(|piece| piece.guest.overlaps(range))
     }
 
+    /// What stands where the guest sees `range`, if that is all one piece.
+    pub fn host(&self, range: Range<GuestPhysical>) -> Option<Range<HostPhysical>> {
+        let (piece, offset) = self.find(range.start())?;
+        let start = piece.ram.range().start().checked_add(offset)?;
+        let host = Range::new(start, range.bytes())?;
+        piece.ram.range().encloses(host).then_some(host)
+    }
+
     /// Clears all of it.
     pub fn clear(&self) {
         for piece in &self.pieces {

@@ -1,5 +1,6 @@
 //! A guest's access to memory that its second-stage table does not give it: writes to
-//! virtual configuration space, accesses to the pages that hold MSI-X tables, and denials.
+//! virtual configuration space and to the registers of synthetic functions, accesses to the
+//! pages that hold MSI-X tables, and denials.
 //!
 //! All of it is set-up: nothing here is on the path of a device's doorbell or interrupt.
 
@@ -9,7 +10,7 @@ use vdev::exit_reason::ExitReason;
 use vdev::mov::{self, CodeSize, Instruction, Operation, Source};
 
 use super::Partition;
-use super::devices::{Effect, Function};
+use super::devices::{Effect, Function, Slot, Synthetic, slot};
 use crate::vcpu::dispatch::Next;
 use crate::vcpu::seat::Occupant;
 use crate::vcpu::{Backend, CodeState, Exception, MemoryFault, instruction};
@@ -66,23 +67,22 @@ fn decode(partition: &Partition, state: &CodeState) -> Option<Instruction> {
 
 /// Writes, and says how the exit is counted.
 fn write(partition: &Partition, at: GuestPhysical, bytes: u8, value: u64) -> ExitReason {
-    if let Some((index, offset)) = config_space(at) {
-        write_config(partition, index, offset, bytes, value);
+    if let Some((place, offset)) = config_space(at) {
+        write_config(partition, place, offset, bytes, value);
         return ExitReason::ConfigSpaceWrite;
     }
     let answered = with_msix(partition, at, |function, offset| {
         function.write_msix(partition, offset, bytes, value)
     });
-    match answered {
-        Some(effect) => {
-            count(partition, effect);
-            ExitReason::MsixWrite
-        }
-        None => {
-            partition.deny();
-            ExitReason::NestedPageFault
-        }
+    if let Some(effect) = answered {
+        count(partition, effect);
+        return ExitReason::MsixWrite;
     }
+    let answered = with_registers(partition, at, |function, offset| {
+        function.write(partition, offset, bytes, value)
+    });
+    count(partition, answered.unwrap_or(Effect::Denied));
+    ExitReason::NestedPageFault
 }
 
 fn read(partition: &Partition, at: GuestPhysical, bytes: u8) -> u64 {
@@ -95,18 +95,44 @@ fn read(partition: &Partition, at: GuestPhysical, bytes: u8) -> u64 {
     })
 }
 
-/// Writes to the configuration space of the function in slot `index`, as ECAM and the
+/// Writes to the configuration space of the function in a place of the bus, as ECAM and the
 /// configuration ports do.
-pub fn write_config(partition: &Partition, index: usize, offset: u16, bytes: u8, value: u64) {
-    match partition.functions.get(index) {
-        Some(function) => {
-            let effect = function
-                .lock()
-                .write_config(partition, offset, bytes, value as u32);
-            count(partition, effect);
+pub fn write_config(
+    partition: &Partition,
+    place: Option<Slot>,
+    offset: u16,
+    bytes: u8,
+    value: u64,
+) {
+    let value = value as u32;
+    let effect = match place {
+        Some(Slot::Real(index)) => partition.functions.get(index).map(|function| {
+            let mut function = function.lock();
+            function.write_config(partition, offset, bytes, value)
+        }),
+        Some(Slot::Synthetic(index)) => partition.synthetic.get(index).map(|function| {
+            let mut function = function.lock();
+            function.write_config(offset, bytes, value)
+        }),
+        None => None,
+    };
+    count(partition, effect.unwrap_or(Effect::Denied));
+}
+
+/// Reads from the configuration space of the function in a place of the bus.
+pub fn read_config(partition: &Partition, place: Option<Slot>, offset: u16, bytes: u8) -> u32 {
+    let value = match place {
+        Some(Slot::Real(index)) => {
+            let function = partition.functions.get(index);
+            function.map(|function| function.lock().read_config(offset, bytes))
         }
-        None => partition.deny(),
-    }
+        Some(Slot::Synthetic(index)) => {
+            let function = partition.synthetic.get(index);
+            function.map(|function| function.lock().read_config(offset, bytes))
+        }
+        None => None,
+    };
+    value.unwrap_or(u32::MAX)
 }
 
 fn count(partition: &Partition, effect: Effect) {
@@ -115,25 +141,14 @@ fn count(partition: &Partition, effect: Effect) {
     }
 }
 
-/// The slot and register that an address of the ECAM window names. Slot 0 is device 1.
-fn config_space(at: GuestPhysical) -> Option<(usize, u16)> {
+/// The place on the bus and the register that an address of the ECAM window names.
+fn config_space(at: GuestPhysical) -> Option<(Option<Slot>, u16)> {
     let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES)?;
     let distance = at
         .checked_offset_from(ecam.start())
         .filter(|_| ecam.contains(at))?;
     let register = u16::try_from(distance & 0xfff).ok()?;
     Some((slot(u8::try_from(distance >> 12).ok()?), register))
-}
-
-/// The slot of a device and function number on bus 0; one that is nobody's for function
-/// numbers above 0 and for device 0.
-pub fn slot(device_function: u8) -> usize {
-    let (device, function) = (usize::from(device_function >> 3), device_function & 7);
-    if function == 0 {
-        device.wrapping_sub(1)
-    } else {
-        usize::MAX
-    }
 }
 
 /// Does something with the function one of whose trapped pages holds `at`.
@@ -146,6 +161,21 @@ fn with_msix<T>(
         let mut function = function.lock();
         if let Some(offset) = function.trapped_offset(at) {
             return Some(action(&mut function, offset));
+        }
+    }
+    None
+}
+
+/// Does something with the synthetic function whose BAR holds `at`.
+fn with_registers<T>(
+    partition: &Partition,
+    at: GuestPhysical,
+    action: impl FnOnce(&mut Synthetic, u16) -> T,
+) -> Option<T> {
+    for function in &partition.synthetic {
+        let mut function = function.lock();
+        if let Some(offset) = function.offset_of(at) {
+            return Some(action(&mut function, u16::try_from(offset).ok()?));
         }
     }
     None

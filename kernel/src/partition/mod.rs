@@ -50,6 +50,8 @@ pub struct Partition {
     pub memory: memory::GuestRam,
     /// Its PCI functions.
     pub functions: Box<[Mutex<devices::Function>]>,
+    /// Those on its guest's bus that Bulkhead itself is.
+    pub synthetic: Box<[Mutex<devices::Synthetic>]>,
     /// Its exits, one set of counters for each core.
     pub counters: Box<[Counters]>,
     /// The last that its guests have printed. Whoever holds the UART writes.

@@ -157,6 +157,9 @@ impl Teardown {
                 self.failure.get_or_insert(failure);
             }
         }
+        for function in &site.partition.synthetic {
+            function.lock().reset();
+        }
         let detached = site.domain.detach(site.iommu, &site.partition.requesters);
         if detached.is_err() {
             self.failure.get_or_insert(Failure::IommuSilent);

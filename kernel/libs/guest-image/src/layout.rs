@@ -7,9 +7,10 @@
 //! | `0xa_0000` | RAM reported as reserved, with the ACPI tables from [`ACPI_TABLES`] on |
 //! | `0x10_0000` | RAM up to the partition's size or [`LOW_RAM_LIMIT`] |
 //! | [`ECAM`] | the configuration space of the partition's one PCI bus |
+//! | [`SYNTHETIC`] | the BARs of functions that exist in no hardware |
 //! | [`HIGH_RAM`] | the rest of the RAM |
 //!
-//! BARs keep their host address, so they lie between [`LOW_RAM_LIMIT`] and [`HIGH_RAM`], or
+//! BARs of real functions keep their host address, so they lie between [`LOW_RAM_LIMIT`] and [`HIGH_RAM`], or
 //! above all RAM.
 
 use core::fmt;
@@ -35,6 +36,8 @@ pub const BOOT_STRUCTURES_END: GuestPhysical = GuestPhysical::new(0xe000);
 
 /// Where a PC has video memory and firmware: never reported as usable.
 const FIRMWARE_AREA: GuestPhysical = GuestPhysical::new(0xa_0000);
+/// A page there that a synthetic function's doorbells lead to. Nobody reads it.
+pub const DOORBELLS: GuestPhysical = FIRMWARE_AREA;
 /// The root system description pointer, where any system finds it without being told: in
 /// the firmware area (ACPI 6.5, section 5.2.5.1 "Finding the RSDP on IA-PC Systems").
 pub const RSDP: GuestPhysical = GuestPhysical::new(0xe_0000);
@@ -51,6 +54,10 @@ pub const LOW_RAM_LIMIT: GuestPhysical = GuestPhysical::new(0x8000_0000);
 pub const ECAM: GuestPhysical = GuestPhysical::new(0xb000_0000);
 /// The size of one bus' configuration space: 32 devices, 8 functions, 4 KiB each.
 pub const ECAM_BYTES: u64 = 1 << 20;
+/// Where the synthetic functions have their BARs: behind the configuration space.
+pub const SYNTHETIC: GuestPhysical = GuestPhysical::new(0xb010_0000);
+/// How many bytes all of them have.
+pub const SYNTHETIC_BYTES: u64 = 1 << 20;
 /// The local APICs' page, where x2APIC mode leaves nothing.
 pub const LOCAL_APIC: GuestPhysical = GuestPhysical::new(0xfee0_0000);
 /// The first RAM above 4 GiB.

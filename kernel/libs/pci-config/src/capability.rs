@@ -7,7 +7,8 @@
 use crate::ConfigSpace;
 use crate::header::{CAPABILITIES_POINTER, STATUS, STATUS_CAPABILITIES_LIST};
 
-const FIRST_CAPABILITY: u16 = 0x40;
+/// Where capabilities may begin.
+pub const FIRST_CAPABILITY: u16 = 0x40;
 /// Places of four bytes between the header and the end of the first 256 bytes.
 const CAPABILITY_PLACES: u16 = 48;
 const FIRST_EXTENDED: u16 = 0x100;

@@ -9,8 +9,9 @@ use crate::{Function, Iommu, Partition, PartitionPlace, Place, Plan, Restart, Ru
 
 /// The most partitions that a plan may have.
 pub const MAX_PARTITIONS: usize = 64;
-/// The most PCI functions that a partition may own.
-pub const MAX_FUNCTIONS: usize = 32;
+/// The most PCI functions that a partition may own: the guest's bus has 32 places, of which the
+/// first is empty and the last two are Bulkhead's own.
+pub const MAX_FUNCTIONS: usize = 29;
 /// The most characters of a partition's name.
 pub const MAX_NAME: usize = 31;
 /// The most restarts in a row after faults.

@@ -12,14 +12,19 @@
 //! management, MSI with one message, PCI Express and MSI-X; no extended capabilities, so no
 //! SR-IOV, ATS, ACS, ARI or resizable BARs.
 //!
+//! A function that exists in no hardware is a [`Synthetic`] one: its image is built from a
+//! description, and is written to in the same way.
+//!
 //! Not handled: bridges, vital product data, vendor-specific capabilities.
 
 mod build;
+mod synthetic;
 mod write;
 
 use pci_config::bar::Bars;
 
 pub use build::build;
+pub use synthetic::Synthetic;
 
 /// The bytes of a function's configuration space.
 pub const BYTES: usize = 4096;

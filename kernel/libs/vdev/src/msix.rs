@@ -3,7 +3,12 @@
 //!
 //! The table that the device has holds what Bulkhead put there; this one holds what the
 //! guest wrote, for reading back and for checking by [`crate::message`]. Storage is the
-//! caller's.
+//! caller's. A function that exists in no hardware has the guest's table alone, a
+//! [`Synthetic`] one.
+
+mod synthetic;
+
+pub use synthetic::Synthetic;
 
 /// The largest number of entries that a function can have.
 pub const MAXIMUM_ENTRIES: usize = 2048;

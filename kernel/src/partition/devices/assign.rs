@@ -13,11 +13,12 @@ use pci_config::msix::{self, Msix};
 use pci_config::{CapabilityId, capability};
 use vdev::config_space::{self, Kind};
 
-use super::{ConfigPage, DeviceError, Function, MessageTable};
+use super::synthetic::{self, Synthetic};
+use super::{DeviceError, Function, ImagePage, MessageTable, Slot, slot};
 use crate::cpu::time;
 use crate::host::frames::{self, CoherentTables};
 use crate::host::paging;
-use crate::host::physical::{Ram, Registers};
+use crate::host::physical::Registers;
 use crate::partition::build::{BuildError, Resources};
 use crate::partition::memory::GuestRam;
 use crate::pci::ecam::EcamFunction;
@@ -26,8 +27,11 @@ const PAGE: u64 = PageSize::Size4KiB.bytes();
 /// Functions on the one bus that the guest sees.
 const BUS_FUNCTIONS: u64 = 256;
 
-/// Gives the functions of `source` to the partition: their configuration pages and BARs
-/// appear in its second-stage table.
+/// What a partition has of functions: the machine's, and those that Bulkhead is.
+pub type Given = (Vec<Function>, Vec<Synthetic>);
+
+/// Gives the functions of `source` to the partition, and the synthetic ones: their
+/// configuration pages and BARs appear in its second-stage table.
 ///
 /// # Errors
 /// Names the function that cannot be given away, and why.
@@ -36,7 +40,7 @@ pub fn assign<F: Format>(
     resources: &mut Resources<'_>,
     table: &mut PageTable<F>,
     memory: &GuestRam,
-) -> Result<Vec<Function>, BuildError<'static>> {
+) -> Result<Given, BuildError<'static>> {
     let mut functions = Vec::new();
     for wanted in &source.functions {
         let found = find(*wanted, resources);
@@ -49,16 +53,18 @@ pub fn assign<F: Format>(
             .map_err(|why| BuildError::Device(address, why))?;
         functions.push(function);
     }
-    map_configuration(table, &functions)?;
-    Ok(functions)
+    let given = (functions, synthetic::give(table, memory)?);
+    map_configuration(table, &given)?;
+    Ok(given)
 }
 
 /// The memory windows of the guest's PCI root: exactly its functions' BARs.
-pub fn windows(functions: &[Function]) -> Vec<Range<GuestPhysical>> {
+pub fn windows((functions, synthetic): &Given) -> Vec<Range<GuestPhysical>> {
     let bars = functions
         .iter()
         .flat_map(|function| function.bars().iter().flatten());
     bars.filter_map(|bar| Range::new(GuestPhysical::new(bar.address), bar.size))
+        .chain(synthetic.iter().map(Synthetic::bar))
         .collect()
 }
 
@@ -137,7 +143,7 @@ fn give<F: Format>(
             messages.as_ref().map(|messages| messages.trapped),
         )?;
     }
-    let mut page = ConfigPage(frames::allocate(1).ok_or(DeviceError::OutOfFrames)?);
+    let mut page = ImagePage::allocate()?;
     let layout = config_space::build(&mut page, &config, &kind);
     let own_bars = matches!(kind, Kind::Whole { .. });
     let iommu = resources.iommu;
@@ -182,8 +188,11 @@ fn check(bar: &Bar, resources: &mut Resources<'_>, memory: &GuestRam) -> Result<
     if !range.is_aligned(PageSize::Size4KiB) {
         return refuse("is smaller than a page, which it may share with another function");
     }
-    let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES);
-    if memory.overlaps(range) || ecam.is_some_and(|ecam| ecam.overlaps(range)) {
+    let own = [
+        Range::new(layout::ECAM, layout::ECAM_BYTES),
+        Range::new(layout::SYNTHETIC, layout::SYNTHETIC_BYTES),
+    ];
+    if memory.overlaps(range) || own.iter().flatten().any(|own| own.overlaps(range)) {
         return refuse("lies where the guest has its memory");
     }
     let host = Range::new(HostPhysical::new(bar.address), bar.size);
@@ -266,7 +275,7 @@ fn map_bar<F: Format>(
 /// one page of all ones, so that looking for devices costs no exit.
 fn map_configuration<F: Format>(
     table: &mut PageTable<F>,
-    functions: &[Function],
+    (functions, synthetic): &Given,
 ) -> Result<(), BuildError<'static>> {
     let absent = frames::allocate(1).ok_or(MapError::OutOfTables)?;
     for offset in (0..PAGE).step_by(8) {
@@ -275,11 +284,12 @@ fn map_configuration<F: Format>(
     }
     let pages: Vec<HostPhysical> = (0..BUS_FUNCTIONS)
         .map(|device_function| {
-            let slot = super::super::mmio::slot(device_function as u8);
-            let page: &Ram = functions
-                .get(slot)
-                .map_or(&absent, |function| &function.page.0);
-            page.range().start()
+            let page = match slot(device_function as u8) {
+                Some(Slot::Real(index)) => functions.get(index).map(|one| &one.page),
+                Some(Slot::Synthetic(index)) => synthetic.get(index).map(Synthetic::page),
+                None => None,
+            };
+            page.map_or(absent.range(), ImagePage::range).start()
         })
         .collect();
     let mut at = layout::ECAM;

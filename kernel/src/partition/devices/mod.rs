@@ -4,16 +4,21 @@
 //! space is a page that it reads and cannot write; the page with the MSI-X table is trapped,
 //! and what the guest writes there becomes interrupt-remapping entries that reach only its
 //! own cores.
+//!
+//! Key types: [`Function`], one that the machine has, and [`Synthetic`], one that Bulkhead
+//! itself is.
 
 mod assign;
+mod console;
 mod interrupts;
 pub mod reset;
+pub mod synthetic;
 
 extern crate alloc;
 use alloc::boxed::Box;
 use core::fmt;
 
-use addr::{Address, GuestPhysical, Range, RequesterId};
+use addr::{Address, GuestPhysical, HostPhysical, Range, RequesterId};
 use page_table::MapError;
 use pci_config::bar::Bars;
 use pci_config::identity::Identity;
@@ -21,12 +26,15 @@ use pci_config::{ConfigSpace, express, header, msix};
 use vdev::config_space::{self, Layout};
 
 use super::Partition;
+use crate::cpu::core::OutOfFrames;
 use crate::cpu::time;
+use crate::host::frames;
 use crate::host::physical::{Ram, Registers};
 use crate::iommu::{InterruptBlock, Iommu, IommuError};
 use crate::pci::ecam::EcamFunction;
 
-pub use assign::{assign, windows};
+pub use assign::{Given, assign, windows};
+pub use synthetic::Synthetic;
 
 /// Why a function cannot be given to a partition.
 #[derive(Debug)]
@@ -60,6 +68,12 @@ impl fmt::Display for DeviceError {
     }
 }
 
+impl From<OutOfFrames> for DeviceError {
+    fn from(_: OutOfFrames) -> Self {
+        Self::OutOfFrames
+    }
+}
+
 impl From<MapError> for DeviceError {
     fn from(why: MapError) -> Self {
         Self::Map(why)
@@ -81,10 +95,53 @@ pub enum Effect {
     Denied,
 }
 
-/// The page that the guest reads as configuration space.
-struct ConfigPage(Ram);
+/// Whose place on the guest's bus it is, and which one of theirs.
+pub enum Slot {
+    /// A function of the machine's.
+    Real(usize),
+    /// One that Bulkhead is.
+    Synthetic(usize),
+}
 
-impl config_space::Image for ConfigPage {
+/// The place with this device and function number on bus 0; nobody has device 0, or a
+/// function number above 0.
+pub fn slot(device_function: u8) -> Option<Slot> {
+    let (device, function) = (device_function >> 3, device_function & 7);
+    if function != 0 {
+        return None;
+    }
+    Some(match device.checked_sub(synthetic::FIRST_DEVICE) {
+        Some(index) => Slot::Synthetic(index.into()),
+        None => Slot::Real(device.checked_sub(1)?.into()),
+    })
+}
+
+/// A page that the guest reads and cannot write: configuration space, or registers.
+struct ImagePage(Ram);
+
+impl ImagePage {
+    fn allocate() -> Result<Self, OutOfFrames> {
+        frames::allocate(1).map(Self).ok_or(OutOfFrames)
+    }
+
+    const fn range(&self) -> Range<HostPhysical> {
+        self.0.range()
+    }
+
+    /// Reads 1, 2 or 4 bytes.
+    fn read(&self, offset: u16, bytes: u8) -> u32 {
+        let word = config_space::Image::read32(self, offset & 0xffc);
+        let shift = u32::from(offset & 3).wrapping_mul(8);
+        let value = word.wrapping_shr(shift);
+        match bytes {
+            1 => value & 0xff,
+            2 => value & 0xffff,
+            _ => value,
+        }
+    }
+}
+
+impl config_space::Image for ImagePage {
     fn read32(&self, offset: u16) -> u32 {
         let word = self.0.read_u64(u64::from(offset & !7)).unwrap_or(u64::MAX);
         let shift = u32::from(offset & 4).wrapping_mul(8);
@@ -115,7 +172,7 @@ pub struct Function {
     config: EcamFunction,
     identity: Identity,
     layout: Layout,
-    page: ConfigPage,
+    page: ImagePage,
     bars: Bars,
     /// Whether the BAR registers are its own; a virtual function's are its PF's.
     own_bars: bool,
@@ -139,14 +196,7 @@ impl Function {
 
     /// Reads the configuration space as the guest sees it.
     pub fn read_config(&self, offset: u16, bytes: u8) -> u32 {
-        let word = config_space::Image::read32(&self.page, offset & 0xffc);
-        let shift = u32::from(offset & 3).wrapping_mul(8);
-        let value = word.wrapping_shr(shift);
-        match bytes {
-            1 => value & 0xff,
-            2 => value & 0xffff,
-            _ => value,
-        }
+        self.page.read(offset, bytes)
     }
 
     /// Carries out the guest's write to its configuration space.

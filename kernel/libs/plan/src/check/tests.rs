@@ -215,7 +215,7 @@ fn limits_on_numbers_hold() {
     });
     assert_eq!(
         found,
-        in_alpha(Rule::TooManyFunctions, PartitionPlace::Function(32))
+        in_alpha(Rule::TooManyFunctions, PartitionPlace::Function(29))
     );
 }
 

@@ -7,7 +7,7 @@ use super::write::{MSI_64_BIT, MSI_MASKING, bar_address};
 use super::{BYTES, DEVICE_CONTROL_BITS, Image, Kind, Layout};
 
 /// Status: the capability list exists. The upper half of the dword with the command.
-const STATUS_LIST: u32 = (header::STATUS_CAPABILITIES_LIST as u32) << 16;
+pub(super) const STATUS_LIST: u32 = (header::STATUS_CAPABILITIES_LIST as u32) << 16;
 /// Power Management Capabilities without PME support (bits 15:11), D1 and D2 (10:9) and
 /// auxiliary current (8:6).
 const POWER_MANAGEMENT_BITS: u32 = 0x003f << 16;
@@ -68,7 +68,7 @@ fn sane(bars: Bars) -> Bars {
     kept
 }
 
-fn write_bar(image: &mut impl Image, bar: &Bar) {
+pub(super) fn write_bar(image: &mut impl Image, bar: &Bar) {
     let offset = bar_offset(bar.index);
     let (low, high) = bar_address(bar);
     image.write32(offset, low);

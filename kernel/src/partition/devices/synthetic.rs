@@ -1,0 +1,162 @@
+//! Functions that exist in no hardware: Bulkhead itself answers for them.
+//!
+//! They stand at the upper end of the guest's bus, each always at the same place, so that none
+//! of the real functions moves. BAR 0 is made of pages, each with the rights that the guest
+//! has: one that it may read and write is shared memory, and costs no exit; one that it may
+//! only read shows registers, and a write to it comes to [`Synthetic::write`]. Reading never
+//! exits.
+//!
+//! Another function takes: a kind in [`Model`] with what it does at a write, a call of
+//! [`Synthetic::new`] for it in [`give`], and its place on the bus, which follows from the
+//! order there.
+
+extern crate alloc;
+use alloc::vec::Vec;
+
+use addr::{Address, GuestPhysical, HostPhysical, Range};
+use guest_image::layout;
+use page_table::{Access, Format, MapError, MemoryKind, PageTable};
+use pci_config::{Bar, BarKind};
+use vdev::config_space::{self, Layout};
+
+use super::console::{self, Console};
+use super::{Effect, ImagePage};
+use crate::cpu::core::OutOfFrames;
+use crate::host::frames::CoherentTables;
+use crate::partition::Partition;
+use crate::partition::build::BuildError;
+use crate::partition::memory::GuestRam;
+
+/// The device number of the first: real functions stand below.
+pub const FIRST_DEVICE: u8 = 0x1e;
+const _: () = assert!(plan::MAX_FUNCTIONS < FIRST_DEVICE as usize);
+/// The addresses that each may have for its BAR.
+const ROOM: u64 = 512 << 10;
+
+/// What a function is, apart from what every function is.
+pub enum Model {
+    /// The console without exits, at 00:1e.0.
+    Console(Console),
+}
+
+/// A function that exists in no hardware.
+pub struct Synthetic {
+    layout: Layout,
+    page: ImagePage,
+    bar: Range<GuestPhysical>,
+    /// What it is.
+    pub model: Model,
+}
+
+/// A page of BAR 0, or several that are one behind the other, and what the guest may do there.
+pub type Pages = (Range<HostPhysical>, Access);
+
+/// All synthetic functions of a partition, in the order of their places.
+///
+/// # Errors
+/// No memory is left for one.
+pub fn give<F: Format>(
+    table: &mut PageTable<F>,
+    memory: &GuestRam,
+) -> Result<Vec<Synthetic>, BuildError<'static>> {
+    let mut given = Vec::new();
+    let console = Console::new()?;
+    let pages = console.pages(memory).ok_or(OutOfFrames)?;
+    let bar = (room(&given)?, &pages[..]);
+    let model = Model::Console(console);
+    given.push(Synthetic::new(console::IDENTITY, bar, table, model)?);
+    Ok(given)
+}
+
+/// The addresses of the next function behind those that are `given`.
+fn room(given: &[Synthetic]) -> Result<Range<GuestPhysical>, OutOfFrames> {
+    let offset = ROOM.saturating_mul(given.len() as u64);
+    let start = layout::SYNTHETIC.checked_add(offset);
+    let room = start.and_then(|start| Range::new(start, ROOM));
+    room.ok_or(OutOfFrames)
+}
+
+impl Synthetic {
+    /// Makes the function and maps the pages of its BAR, in their order, to the start of
+    /// `room`. Together they are a power of two, and fit.
+    ///
+    /// # Errors
+    /// No memory is left.
+    fn new<F: Format>(
+        mut identity: config_space::Synthetic<'_>,
+        (room, pages): (Range<GuestPhysical>, &[Pages]),
+        table: &mut PageTable<F>,
+        model: Model,
+    ) -> Result<Self, BuildError<'static>> {
+        let mut at = room.start();
+        for (host, access) in pages {
+            let kind = MemoryKind::WriteBack;
+            table.map(&mut CoherentTables, at, *host, *access, kind)?;
+            let next = at.checked_add(host.bytes());
+            at = next.ok_or(MapError::BeyondAddressWidth)?;
+        }
+        let bytes = at.checked_offset_from(room.start()).unwrap_or(0);
+        let bar = Range::new(room.start(), bytes).filter(|bar| room.encloses(*bar));
+        let bar = bar.ok_or(MapError::Misaligned)?;
+        identity.bars[0] = Some(Bar {
+            index: 0,
+            kind: BarKind::Memory32 {
+                prefetchable: false,
+            },
+            address: bar.start().as_u64(),
+            size: bar.bytes(),
+        });
+        let mut page = ImagePage::allocate()?;
+        Ok(Self {
+            layout: identity.build(&mut page),
+            page,
+            bar,
+            model,
+        })
+    }
+
+    /// The memory that its BAR is.
+    pub const fn bar(&self) -> Range<GuestPhysical> {
+        self.bar
+    }
+
+    /// The page of its configuration space.
+    pub(super) const fn page(&self) -> &ImagePage {
+        &self.page
+    }
+
+    /// The distance of `at` from the start of the BAR, if it lies there.
+    pub fn offset_of(&self, at: GuestPhysical) -> Option<u64> {
+        at.checked_offset_from(self.bar.start())
+            .filter(|_| self.bar.contains(at))
+    }
+
+    /// Reads the configuration space.
+    pub fn read_config(&self, offset: u16, bytes: u8) -> u32 {
+        self.page.read(offset, bytes)
+    }
+
+    /// Carries out the guest's write to the configuration space.
+    pub fn write_config(&mut self, offset: u16, bytes: u8, value: u32) -> Effect {
+        let change = self.layout.write(&mut self.page, offset, bytes, value);
+        match &mut self.model {
+            Model::Console(console) => console.configure(change),
+        }
+        Effect::Done
+    }
+
+    /// Carries out the guest's write at `offset` of a page of the BAR that it may only read.
+    pub fn write(&mut self, partition: &Partition, offset: u16, bytes: u8, value: u64) -> Effect {
+        match &mut self.model {
+            Model::Console(console) => console.write(partition, offset, bytes, value),
+        }
+    }
+
+    /// Makes it what it was before any guest had it.
+    pub fn reset(&mut self) {
+        self.layout.reset(&mut self.page);
+        match &mut self.model {
+            Model::Console(console) => console.reset(),
+        }
+    }
+}
