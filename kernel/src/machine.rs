@@ -12,7 +12,7 @@ use plan::bundle::Bundle;
 use plan::{ActualMachine, Fit, ImageIndex, Plan};
 
 use crate::cpu::bring_up::{self, StartError};
-use crate::cpu::core::{Core, OutOfFrames, choose_kick};
+use crate::cpu::core::{Core, OutOfFrames, choose_kick, main_stack};
 use crate::cpu::{interrupts, local_apic, time, topology};
 use crate::host::firmware::{self, Firmware, FirmwareError};
 use crate::host::memory_map::MemoryMap;
@@ -173,7 +173,18 @@ pub fn run<B: Backend>(foundation: Foundation) -> ! {
     let channel = channel::<B>(&foundation);
     let house = House::new(partitions, machine.iommu, channel);
     heap::seal();
+    housekeeping::report_size();
+    give_back_spare_heap();
     house.run()
+}
+
+/// Takes what the boot did not need of the heap out of the address space.
+fn give_back_spare_heap() {
+    if let Some(spare) = heap::spare()
+        && let Err(why) = paging::unmap(spare)
+    {
+        log!("the heap's spare pages stay mapped: {why}");
+    }
 }
 
 /// The management channel, where the plan names a line for it.
@@ -239,11 +250,12 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
 
 /// Brings one core up; a core that does not come is reported and missing from then on.
 fn wake<B: Backend>(id: ApicId) -> Option<&'static bring_up::Start<Seat<B>>> {
-    let Ok(core) = Core::new(id) else {
+    let (Ok(core), Ok(stack_top)) = (Core::new(id), main_stack()) else {
         log!("core {id}: no memory is left for its stacks");
         return None;
     };
-    let start: &'static _ = Box::leak(Box::new(bring_up::Start::new(core, Seat::new())));
+    let start = bring_up::Start::new(core, stack_top, Seat::new());
+    let start: &'static _ = Box::leak(Box::new(start));
     // SAFETY: the boot tables map the kernel and the first page; that page is conventional
     // memory which `MemoryMap` never gives out; this is the only place that starts cores.
     let woken = unsafe { bring_up::start(start, seat::arrive::<B>, paging::boot_root()) };

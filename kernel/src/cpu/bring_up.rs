@@ -34,15 +34,18 @@ pub struct Start<T: 'static> {
     pub core: &'static Core,
     /// What it is for.
     pub purpose: T,
+    /// The first address above its main stack.
+    stack_top: HostPhysical,
     arrived: AtomicBool,
 }
 
 impl<T> Start<T> {
-    /// What `core` is given at its start.
-    pub const fn new(core: &'static Core, purpose: T) -> Self {
+    /// What `core` is given at its start, with a main stack below `stack_top`.
+    pub const fn new(core: &'static Core, stack_top: HostPhysical, purpose: T) -> Self {
         Self {
             core,
             purpose,
+            stack_top,
             arrived: AtomicBool::new(false),
         }
     }
@@ -86,7 +89,7 @@ pub unsafe fn start<T>(
 ) -> Result<(), StartError> {
     let words = [
         level4.as_u64(),
-        start.core.stack_top.as_u64(),
+        start.stack_top.as_u64(),
         entry as usize as u64,
         (&raw const *start) as u64,
     ];

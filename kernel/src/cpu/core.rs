@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
-use addr::{ApicId, HostPhysical};
+use addr::{ApicId, HostPhysical, PageSize, Range};
 use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::registers::control::{Cr4, Cr4Flags};
@@ -32,8 +32,6 @@ pub struct Core {
     at_rest: AtomicBool,
     /// Whether somebody is about to wake it, or has sent the interrupt and it has not come.
     wake_under_way: AtomicBool,
-    /// The first address above the main stack.
-    pub stack_top: HostPhysical,
     /// Descriptor tables and the exception stacks' addresses.
     pub descriptors: Descriptors,
 }
@@ -48,10 +46,9 @@ unsafe impl Send for Core {}
 pub struct OutOfFrames;
 
 impl Core {
-    /// Makes the value and the stacks of the core with x2APIC ID `id`.
+    /// Makes the value and the exception stacks of the core with x2APIC ID `id`.
     pub fn new(id: ApicId) -> Result<&'static Self, OutOfFrames> {
         extern crate alloc;
-        let stack_top = stack(MAIN_STACK_FRAMES)?;
         let nmi_stack = stack(EXCEPTION_STACK_FRAMES)?;
         let fault_stack = stack(EXCEPTION_STACK_FRAMES)?;
         let descriptors = Descriptors::new(nmi_stack, fault_stack);
@@ -62,7 +59,6 @@ impl Core {
             mailbox: Mailbox::new(),
             at_rest: AtomicBool::new(true),
             wake_under_way: AtomicBool::new(false),
-            stack_top,
             descriptors,
         };
         let core = alloc::boxed::Box::leak(alloc::boxed::Box::new(core));
@@ -179,10 +175,20 @@ pub fn choose_kick(kick: Kick) {
     KICK.call_once(|| kick);
 }
 
+/// Makes a main stack, for a core that has none from boot, and gives its top.
+///
+/// # Errors
+/// The pool has no frames left.
+pub fn main_stack() -> Result<HostPhysical, OutOfFrames> {
+    stack(MAIN_STACK_FRAMES)
+}
+
 /// Takes frames for a stack, with an unmapped page below, and gives its top.
 fn stack(frame_count: u64) -> Result<HostPhysical, OutOfFrames> {
     let frames = frames::allocate(frame_count.saturating_add(1)).ok_or(OutOfFrames)?;
-    paging::unmap_page(frames.range().start()).map_err(|_| OutOfFrames)?;
+    let guard =
+        Range::new(frames.range().start(), PageSize::Size4KiB.bytes()).ok_or(OutOfFrames)?;
+    paging::unmap(guard).map_err(|_| OutOfFrames)?;
     Ok(frames.range().end())
 }
 

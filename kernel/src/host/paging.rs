@@ -129,15 +129,17 @@ fn is_device(table: &PageTable<Host>, range: Range<HostPhysical>) -> bool {
     true
 }
 
-/// Takes the page at `page` out of the address space.
+/// Takes the pages of `range` out of the address space. Other cores may reach them until
+/// they flush their TLBs: what nobody uses, they do not.
 ///
 /// # Errors
-/// The page is not mapped, or splitting a larger one needs a frame that the pool has not.
-pub fn unmap_page(page: HostPhysical) -> Result<(), MapError> {
+/// The range is not made of pages, or splitting a larger one needs a frame that the pool has
+/// not.
+pub fn unmap(range: Range<HostPhysical>) -> Result<(), MapError> {
     let mut guard = TABLE.lock();
     let table = guard.as_mut().ok_or(MapError::OutOfTables)?;
-    table.unmap(&mut CoherentTables, page, PageSize::Size4KiB.bytes())?;
-    x86_64::instructions::tlb::flush(x86_64::VirtAddr::new_truncate(page.as_u64()));
+    table.unmap(&mut CoherentTables, range.start(), range.bytes())?;
+    x86_64::instructions::tlb::flush_all();
     Ok(())
 }
 

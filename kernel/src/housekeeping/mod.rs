@@ -18,7 +18,7 @@ use crate::host::console;
 use crate::iommu::Iommu;
 use crate::mgmt::{Channel, Records};
 use crate::partition::custody::Custody;
-pub use report::{refuse, report};
+pub use report::{refuse, report, report_size};
 use screen::{Feed, Screen};
 
 /// How often the loop looks at things that nobody wakes it for.

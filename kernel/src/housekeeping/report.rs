@@ -40,7 +40,13 @@ pub fn report(custodies: &[Custody]) {
             List(functions.iter().map(Quoted)),
         );
     }
+}
+
+/// Reports the bytes that Bulkhead keeps, once nothing more is allocated.
+pub fn report_size() {
     let image = paging::kernel_image().map_or(0, |image| image.bytes());
+    let spare = heap::spare().map_or(0, |spare| spare.bytes());
+    let image = image.saturating_sub(spare);
     let resident = image.saturating_add(frames::used());
     log!(
         "resident: {resident} bytes, of them {image} the image with a heap in use of {}",
