@@ -1,7 +1,7 @@
-//! The partition's exits, counted by Bulkhead and read from inside.
+//! The guest's exits, counted by Bulkhead and read from inside.
 //!
 //! Bulkhead answers the CPUID leaf 0x4000_0100 with its signature, and 0x4000_0101 with one
-//! counter for each reason. Reading is itself made of CPUID exits: two readings back to back
+//! counter for each reason, which begins with the guest. Reading is itself made of CPUID exits: two readings back to back
 //! show how many, and that number is taken off. Between two readings nothing may run that
 //! executes CPUID, so the threads are started before the first and end after the second.
 //!
