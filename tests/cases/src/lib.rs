@@ -19,6 +19,7 @@ mod exitless;
 mod firmware;
 mod foreign_interrupt;
 mod hello;
+mod life;
 mod linux_managed;
 mod linux_restarts;
 mod linux_stops;
@@ -77,8 +78,20 @@ pub const ALL: &[Case] = &[
     Case::new("exitless_timer", exitless::timer),
     Case::new("exits_of_smp", exitless::inter_processor_interrupts),
     Case::new("start_up_again", exitless::start_up_of_a_running_core),
-    Case::new("restarts_by_reset", restarts::by_reset).using(MONITOR),
-    Case::new("restarts_by_triple_fault", restarts::by_triple_fault).using(MONITOR),
+    Case::new("restarts_after_reset", restarts::by_reset).using(MONITOR),
+    Case::new("restarts_after_poweroff", restarts::by_poweroff).using(MONITOR),
+    Case::new("restarts_after_fault", restarts::by_triple_fault).using(MONITOR),
+    Case::new("restarts_by_force", restarts::by_force).using(MONITOR),
+    Case::new(
+        "restarts_itself_after_reset",
+        restarts::by_itself_after_reset,
+    )
+    .using(MONITOR),
+    Case::new(
+        "restarts_itself_after_fault",
+        restarts::by_itself_after_fault,
+    )
+    .using(MONITOR),
     Case::new("restarts_limited", restarts::as_often_as_the_plan_allows),
     Case::new(
         "function_with_requests",
