@@ -32,6 +32,7 @@ mod plan_misfit;
 pub mod plans;
 mod processor_state;
 mod restarts;
+pub mod soak;
 mod stops;
 mod transcript;
 mod unfit_machine;
@@ -107,6 +108,7 @@ pub const ALL: &[Case] = &[
     Case::new("managed_unread", managed_line::nobody_reads),
     Case::new("managed_absent", managed_line::nobody_is_there),
     Case::new("managed_reset", managed_line::machine_is_reset).needing(MONITOR),
+    Case::new("soak", soak::counts_nothing_wrong),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),
