@@ -49,6 +49,11 @@ pub fn milliseconds() -> u64 {
     read_tsc().checked_div(tsc_hertz() / 1000).unwrap_or(0)
 }
 
+/// So many ticks of the time stamp counter in microseconds.
+pub fn microseconds(ticks: u64) -> u64 {
+    ticks.checked_div(tsc_hertz() / 1_000_000).unwrap_or(0)
+}
+
 /// The time stamp counter.
 pub fn read_tsc() -> u64 {
     // SAFETY: RDTSC exists on every x86-64 CPU and reads only.

@@ -104,6 +104,7 @@ impl House {
             report::report_halt();
         }
         loop {
+            let begin = time::read_tsc();
             let mut need = Need::Tick;
             for index in 0..self.custodies.len() {
                 need = need.max(self.look_after(index, time::milliseconds()));
@@ -117,6 +118,8 @@ impl House {
                 need = need.max(Need::Soon);
             }
             self.set_tick(need);
+            self.records
+                .note_turn(time::read_tsc().saturating_sub(begin));
             interrupts::wait_unless(|| need == Need::Now);
         }
     }

@@ -3,11 +3,12 @@
 use lifecycle::{Failure, Refused, State};
 use mgmt_proto::{
     Answer, BODY_BYTES, Bytes, Counters, Details, Error, ExitCounts, FunctionStatus, Handler,
-    Health, Hello, Items, ItemsWriter, MAX_DATA, Name, Page, Request, StopManner, Summary,
+    Health, Hello, Items, ItemsWriter, MAX_DATA, Name, Page, Request, Resources, StopManner,
+    Summary,
 };
 
 use super::{About, Records, wire};
-use crate::host::console;
+use crate::host::{console, frames, heap};
 use crate::partition::custody::Custody;
 
 /// What the line has lost.
@@ -65,6 +66,7 @@ impl Desk<'_> {
                 self.resets = true;
                 Ok(Answer::Done)
             }
+            Request::Resources => Ok(Answer::Resources(self.resources())),
             Request::ReplaceBegin { .. }
             | Request::ReplaceChunk { .. }
             | Request::ReplaceCommit { .. }
@@ -85,6 +87,14 @@ impl Desk<'_> {
             partitions: plan.partitions.len() as u64,
             housekeeping: plan.machine.housekeeping,
             uptime_milliseconds: self.now,
+        }
+    }
+
+    fn resources(&self) -> Resources {
+        Resources {
+            heap_bytes: heap::used() as u64,
+            frame_bytes: frames::used(),
+            longest_turn_microseconds: self.records.longest_turn_microseconds(),
         }
     }
 

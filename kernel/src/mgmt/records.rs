@@ -5,6 +5,7 @@ use lifecycle::{Failure, State};
 use mgmt_proto::{BODY_BYTES, Event, EventKind, Fault, Name, Page};
 
 use super::wire;
+use crate::cpu::time;
 use crate::partition::Partition;
 use crate::partition::custody::Custody;
 
@@ -12,10 +13,11 @@ use crate::partition::custody::Custody;
 const EVENTS: usize = 64;
 const FAULTS: usize = 64;
 
-/// Events and faults.
+/// Events and faults, and how long the housekeeping core has been busy in one go.
 pub struct Records {
     events: History<Event, EVENTS>,
     faults: History<Fault, FAULTS>,
+    longest_turn_ticks: u64,
 }
 
 impl Records {
@@ -24,7 +26,21 @@ impl Records {
         Self {
             events: History::new(),
             faults: History::new(),
+            longest_turn_ticks: 0,
         }
+    }
+
+    /// The housekeeping core's loop has gone round once, in so many of the time stamp
+    /// counter's ticks.
+    pub const fn note_turn(&mut self, ticks: u64) {
+        if ticks > self.longest_turn_ticks {
+            self.longest_turn_ticks = ticks;
+        }
+    }
+
+    /// The longest time that the loop took to go round once.
+    pub fn longest_turn_microseconds(&self) -> u64 {
+        time::microseconds(self.longest_turn_ticks)
     }
 
     /// A partition has come into the state in which it is now.

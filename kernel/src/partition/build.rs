@@ -212,7 +212,7 @@ pub fn build<B: Backend>(
     let shared: &'static B::Shared = Box::leak(Box::new(B::share(table.root(), space)?));
     let partition = assemble(source, resources, (memory, given, &seats))?;
     domain.attach(resources.iommu, &partition.requesters)?;
-    let exits: &'static _ = Box::leak(Box::new(|reason| partition.exits(reason)));
+    let exits: &'static _ = Box::leak(Box::new(|reason| partition.guest_exits(reason)));
     for (number, start) in seats.iter().enumerate() {
         let quick = Quick::new(partition, number).ok_or(OutOfFrames)?;
         let backend = Mutex::new(B::new(shared, quick)?);
@@ -260,6 +260,8 @@ fn assemble<B: Backend>(
         name: String::from(source.name.as_str()),
         core_ids: cores.iter().map(|core| core.id).collect(),
         counters: cores.iter().map(|_| Default::default()).collect(),
+        earlier: Default::default(),
+        starts: AtomicU64::new(0),
         cores,
         memory,
         requesters: functions.iter().map(|function| function.address).collect(),

@@ -54,6 +54,9 @@ pub struct Partition {
     pub synthetic: Box<[Mutex<devices::Synthetic>]>,
     /// Its exits, one set of counters for each core.
     pub counters: Box<[Counters]>,
+    /// What of them was made by guests before the one that runs.
+    earlier: Counters,
+    starts: AtomicU64,
     /// The last that its guests have printed. Whoever holds the UART writes.
     pub console: &'static history::Bytes<CONSOLE_BYTES>,
     /// How much of it was written over before the machine's console could show it.
@@ -105,6 +108,10 @@ impl Partition {
 
     /// Starts the partition's boot core.
     pub fn start(&self) {
+        for reason in ExitReason::ALL {
+            self.earlier.set(reason, self.exits(reason));
+        }
+        self.starts.fetch_add(1, Ordering::Relaxed);
         self.life.start();
         if let Some(core) = self.cores.first() {
             core.ask(Request::RUN);
@@ -151,7 +158,17 @@ impl Partition {
         self.denied.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The partition's exits for `reason`, all cores together.
+    /// How often it was started.
+    pub fn starts(&self) -> u64 {
+        self.starts.load(Ordering::Relaxed)
+    }
+
+    /// The exits for `reason` of the guest that runs.
+    pub fn guest_exits(&self, reason: ExitReason) -> u64 {
+        self.exits(reason).wrapping_sub(self.earlier.read(reason))
+    }
+
+    /// The partition's exits for `reason`, of all its guests and cores together.
     pub fn exits(&self, reason: ExitReason) -> u64 {
         self.counters
             .iter()

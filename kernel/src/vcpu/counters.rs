@@ -26,6 +26,13 @@ impl Counters {
         }
     }
 
+    /// Keeps a number that somebody else has counted.
+    pub fn set(&self, reason: ExitReason, count: u64) {
+        if let Some(counter) = self.0.get(reason.index()) {
+            counter.store(count, Ordering::Relaxed);
+        }
+    }
+
     /// How many exits there were for `reason`.
     pub fn read(&self, reason: ExitReason) -> u64 {
         self.0

@@ -29,7 +29,7 @@ pub struct Occupant<B: Backend> {
     pub index: usize,
     /// How the partition's boot CPU begins; `None` for the others, which wait for SIPI.
     pub image: Option<Start>,
-    /// Asks for the partition's exits, for CPUID.
+    /// Asks for the guest's exits, for CPUID.
     pub exits: &'static (dyn Fn(ExitReason) -> u64 + Sync),
     /// The virtual CPU, used by its own core only.
     pub backend: Mutex<B>,
@@ -62,6 +62,7 @@ impl<B: Backend> Occupant<B> {
             tsc_hz: Some(time::tsc_hertz()),
             partition_name: &self.partition.name,
             exits: &self.exits,
+            starts: self.partition.starts(),
         }
     }
 

@@ -19,6 +19,7 @@ mod exitless;
 mod firmware;
 mod foreign_interrupt;
 mod hello;
+mod life;
 mod linux_managed;
 mod linux_restarts;
 mod linux_stops;
@@ -31,6 +32,7 @@ mod plan_misfit;
 pub mod plans;
 mod processor_state;
 mod restarts;
+pub mod soak;
 mod stops;
 mod transcript;
 mod unfit_machine;
@@ -77,8 +79,20 @@ pub const ALL: &[Case] = &[
     Case::new("exitless_timer", exitless::timer),
     Case::new("exits_of_smp", exitless::inter_processor_interrupts),
     Case::new("start_up_again", exitless::start_up_of_a_running_core),
-    Case::new("restarts_by_reset", restarts::by_reset).using(MONITOR),
-    Case::new("restarts_by_triple_fault", restarts::by_triple_fault).using(MONITOR),
+    Case::new("restarts_after_reset", restarts::by_reset).using(MONITOR),
+    Case::new("restarts_after_poweroff", restarts::by_poweroff).using(MONITOR),
+    Case::new("restarts_after_fault", restarts::by_triple_fault).using(MONITOR),
+    Case::new("restarts_by_force", restarts::by_force).using(MONITOR),
+    Case::new(
+        "restarts_itself_after_reset",
+        restarts::by_itself_after_reset,
+    )
+    .using(MONITOR),
+    Case::new(
+        "restarts_itself_after_fault",
+        restarts::by_itself_after_fault,
+    )
+    .using(MONITOR),
     Case::new("restarts_limited", restarts::as_often_as_the_plan_allows),
     Case::new(
         "function_with_requests",
@@ -94,6 +108,7 @@ pub const ALL: &[Case] = &[
     Case::new("managed_unread", managed_line::nobody_reads),
     Case::new("managed_absent", managed_line::nobody_is_there),
     Case::new("managed_reset", managed_line::machine_is_reset).needing(MONITOR),
+    Case::new("soak", soak::counts_nothing_wrong),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),

@@ -15,7 +15,7 @@ use crate::plans::{ALPHA_START, BETA_START, Guest, MEBIBYTES, source};
 use crate::transcript::LIMIT;
 
 /// What the namespaces are filled with.
-const PATTERN: [u8; 8] = 0x0bad_d15c_c0de_f00d_u64.to_le_bytes();
+const PATTERN: u64 = 0x0bad_d15c_c0de_f00d;
 const PATTERN_BYTES: usize = 1 << 20;
 /// Reads a second that the disk is held to: those that are under way at the end stay so.
 const READS_A_SECOND: u32 = 10;
@@ -61,7 +61,9 @@ pub fn has_requests_under_way(bench: &Bench) -> Result<()> {
 fn fill(bench: &Bench, image: &str) -> Result<()> {
     let path = bench.folder.join("images").join(image);
     let file = OpenOptions::new().write(true).open(path)?;
-    let bytes = PATTERN.repeat(PATTERN_BYTES.checked_div(PATTERN.len()).unwrap_or(0));
+    let bytes = PATTERN
+        .to_le_bytes()
+        .repeat(PATTERN_BYTES.checked_div(8).unwrap_or(0));
     Ok(file.write_all_at(&bytes, 0)?)
 }
 
@@ -77,10 +79,8 @@ fn slow_down(emulator: &mut Emulator) -> Result<()> {
     Ok(())
 }
 
-fn count_pattern(bench: &Bench, emulator: &mut Emulator, start: u64) -> Result<usize> {
-    let memory = outside::memory(bench, emulator, start, MEBIBYTES << 20)?;
-    let (words, _) = memory.as_chunks::<8>();
-    Ok(words.iter().filter(|word| **word == PATTERN).count())
+fn count_pattern(bench: &Bench, emulator: &mut Emulator, start: u64) -> Result<u64> {
+    outside::count_words(bench, emulator, (start, MEBIBYTES << 20), PATTERN)
 }
 
 /// The configuration space of the physical function 02:00.0, where SeaBIOS puts it, and the

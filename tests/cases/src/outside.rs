@@ -28,6 +28,19 @@ pub fn memory(bench: &Bench, emulator: &mut Emulator, address: u64, bytes: u64) 
     Ok(dump)
 }
 
+/// How often `word` is in physical memory, in `bytes` bytes from `start` on.
+pub fn count_words(
+    bench: &Bench,
+    emulator: &mut Emulator,
+    (start, bytes): (u64, u64),
+    word: u64,
+) -> Result<u64> {
+    let dump = memory(bench, emulator, start, bytes)?;
+    let (words, _) = dump.as_chunks::<8>();
+    let found = words.iter().filter(|one| **one == word.to_le_bytes());
+    Ok(u64::try_from(found.count())?)
+}
+
 /// Where the boot loader has put the boot module.
 pub fn module(bench: &Bench, emulator: &mut Emulator) -> Result<u64> {
     let start = RAM_END.saturating_sub(MODULE_SEARCH_BYTES);

@@ -18,11 +18,20 @@ pub const BETA_START: u64 = 0x3000_0000;
 /// The memory of each.
 pub const MEBIBYTES: u64 = 64;
 
-/// A partition with a bare guest.
+/// What a partition starts.
+#[derive(Debug, Clone, Copy)]
+enum Image {
+    /// The test guest of this name.
+    Bare(&'static str),
+    /// A stock kernel, with our program as its first.
+    Linux,
+}
+
+/// A partition with its guest.
 #[derive(Debug, Clone)]
 pub struct Guest {
     name: &'static str,
-    image: &'static str,
+    image: Image,
     command_line: String,
     cores: &'static [u32],
     start: u64,
@@ -61,13 +70,28 @@ impl Guest {
         cores: &'static [u32],
         start: u64,
     ) -> Self {
+        let memory = (start, MEBIBYTES);
+        Self::new((name, Image::Bare(image)), cores, memory)
+    }
+
+    /// The partition `name` with a stock Linux, these cores, and of memory so many MiB at an
+    /// address: `(start, mebibytes)`.
+    pub fn linux(name: &'static str, cores: &'static [u32], memory: (u64, u64)) -> Self {
+        Self::new((name, Image::Linux), cores, memory).with_argument("console=ttyS0 quiet")
+    }
+
+    fn new(
+        (name, image): (&'static str, Image),
+        cores: &'static [u32],
+        (start, mebibytes): (u64, u64),
+    ) -> Self {
         Self {
             name,
             image,
             command_line: String::new(),
             cores,
             start,
-            mebibytes: MEBIBYTES,
+            mebibytes,
             function: String::new(),
             config_ports: false,
             restart: String::new(),
@@ -162,11 +186,16 @@ impl Guest {
             config_ports,
             restart,
         } = self;
+        let image = match image {
+            Image::Bare(guest) => format!("elf = {{ kernel = \"guests/{guest}\""),
+            Image::Linux => {
+                "linux = { kernel = \"linux/vmlinuz\", initrd = \"linux/initrd.img\"".into()
+            }
+        };
         format!(
             "[[partition]]\nname = \"{name}\"\ncores = {cores:?}\nconfig_ports = {config_ports}\n\
              {restart}\nmemory = [{{ start = \"{start:#x}\", size = \"{mebibytes}M\" }}]\n{function}\
-             [partition.image]\n\
-             elf = {{ kernel = \"guests/{image}\", command_line = \"{command_line}\" }}\n"
+             [partition.image]\n{image}, command_line = \"{command_line}\" }}\n"
         )
     }
 }

@@ -1,30 +1,56 @@
-//! A guest that ends is followed by a new one where the plan says so: it finds nothing of the
-//! one before, neither in memory nor in registers, and its neighbour notices nothing.
+//! However a guest ends, the next one in its partition works and finds nothing of it, neither
+//! in memory nor in registers, and its neighbour notices nothing.
+//!
+//! The guest fills all of its memory before it ends, and the next one searches all of it. Where
+//! that can be seen, the harness looks from outside, too: while the partition is stopped, and
+//! at the neighbour, which has filled its memory with the same and keeps it. This is how the
+//! search is known to work.
 
 use anyhow::{Result, ensure};
 use harness::{Bench, Emulator, Event, Message, Need};
+use mgmt_proto::{Request, StopManner};
 
+use crate::life::{WORD, Watched, number, pattern};
+use crate::managed::name;
 use crate::outside;
-use crate::plans::{ALPHA_START, BETA_START, Guest, MEBIBYTES, start};
+use crate::plans::{ALPHA_START, BETA_START, Guest, MEBIBYTES, start, start_managed};
 use crate::transcript::LIMIT;
 
-/// What the guests fill memory with is made of this.
-const PATTERN: u64 = 0x0bad_5eed_c0de_f00d;
-/// The word that they make of it.
-const WORD: u64 = PATTERN.rotate_left(7) ^ 0x100_0000;
+/// What of its memory a guest neither fills nor searches, at most: its image, and what firmware
+/// has on a PC.
+const OWN_BYTES: u64 = 2 << 20;
+/// All of a partition's memory.
+const BYTES: u64 = MEBIBYTES << 20;
 
 /// The guest asks for a reset.
 pub fn by_reset(bench: &Bench) -> Result<()> {
-    begins_anew(bench, relic("reset"), "reboot")
+    begins_anew(bench, &relic("reset").without_restart(), "reboot")
 }
 
-/// The guest ends by a fault, and the plan wants it to be restarted then, too.
+/// The guest switches itself off.
+pub fn by_poweroff(bench: &Bench) -> Result<()> {
+    begins_anew(bench, &relic("off"), "poweroff")
+}
+
+/// The guest ends by a fault.
 pub fn by_triple_fault(bench: &Bench) -> Result<()> {
-    begins_anew(
-        bench,
-        relic("triple").with_restart_after_faults(1),
-        "triple fault",
-    )
+    begins_anew(bench, &relic("triple"), "triple fault")
+}
+
+/// Both cores halt with interrupts off, and the administrator ends that.
+pub fn by_force(bench: &Bench) -> Result<()> {
+    begins_anew(bench, &relic("halt"), "administrator")
+}
+
+/// The plan's default restarts the partition of a guest that asks for a reset.
+pub fn by_itself_after_reset(bench: &Bench) -> Result<()> {
+    begins_by_itself(bench, &relic("reset"), "reboot")
+}
+
+/// The plan wants the guest to be restarted after a fault, too.
+pub fn by_itself_after_fault(bench: &Bench) -> Result<()> {
+    let alpha = relic("triple").with_restart_after_faults(1);
+    begins_by_itself(bench, &alpha, "triple fault")
 }
 
 /// A guest that fails again and again is not restarted for ever.
@@ -44,51 +70,104 @@ pub fn as_often_as_the_plan_allows(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
+/// `alpha`, on two cores: its first guest ends as told, the next one stays.
 fn relic(end: &str) -> Guest {
-    let guest = Guest::alpha("relic").with_argument(&format!("pattern={PATTERN:#x}"));
-    guest.with_argument(&format!("end={end}"))
+    Guest::alpha("relic")
+        .with_cores(&[1, 2])
+        .with_argument(&format!("{} ends={end},rest", pattern()))
 }
 
-/// `alpha` leaves what it can and ends by `cause`; the next guest finds nothing of it. Seen from
-/// outside, where that can be seen, `beta` has filled its memory with the same, and keeps it:
-/// this is how the search is known to work.
-fn begins_anew(bench: &Bench, alpha: Guest, cause: &str) -> Result<()> {
-    let beta = Guest::beta("relic").with_argument(&format!("pattern={PATTERN:#x} end=never"));
-    let mut emulator = start(bench, &[alpha, beta])?;
-    let ended = emulator.wait_for_event("end of alpha", LIMIT, |event| match event {
-        Event::Stopped { name, cause, .. } if name == "alpha" => Some(cause.clone()),
-        _ => None,
-    })?;
-    ensure!(ended == cause, "alpha ended by {ended}, not by {cause}");
+fn neighbour() -> Guest {
+    Guest::beta("relic")
+        .with_cores(&[3])
+        .with_argument(&format!("{} ends=spin", pattern()))
+}
+
+const ALPHA: Watched<'_> = Watched {
+    partition: "alpha",
+    limit: LIMIT,
+};
+
+/// The partition stops, is looked at and is started by the administrator.
+fn begins_anew(bench: &Bench, alpha: &Guest, cause: &str) -> Result<()> {
+    let mut emulator = start_managed(bench, &[alpha.clone(), neighbour()])?;
+    let partition = name("alpha")?;
+    ensure_filled(bench, &mut emulator)?;
+    let mut channel = emulator.channel()?;
+    if cause == "administrator" {
+        let manner = StopManner::Forced;
+        channel.order(&Request::Stop { partition, manner })?;
+    }
+    ALPHA.stopped(&mut emulator, cause, |_| {})?;
+    ensure_gone(bench, &mut emulator)?;
+    channel.order(&Request::Start { partition })?;
+    ensure_searched(&mut emulator, 2)
+}
+
+/// The partition starts without anybody's help.
+fn begins_by_itself(bench: &Bench, alpha: &Guest, cause: &str) -> Result<()> {
+    let mut emulator = start(bench, &[alpha.clone(), neighbour()])?;
+    ensure_filled(bench, &mut emulator)?;
+    ALPHA.stopped(&mut emulator, cause, |_| {})?;
     emulator.wait_for_event("new start of alpha", LIMIT, |event| {
         matches!(event, Event::Started { name } if name == "alpha").then_some(())
     })?;
-    let said = emulator.wait_for("what the new guest found", LIMIT, |message| match message {
-        Message::Console { partition, text } if partition == "alpha" => Some(text.clone()),
-        _ => None,
+    ensure_searched(&mut emulator, 2)?;
+    ensure_gone(bench, &mut emulator)
+}
+
+/// Both guests have begun with clear memory and filled it. That the neighbour has is seen from
+/// outside, where that can be seen.
+fn ensure_filled(bench: &Bench, emulator: &mut Emulator) -> Result<()> {
+    let mut filled = [("alpha", None), ("beta", None)];
+    emulator.wait_for("memory filled by both", LIMIT, |message| {
+        if let Message::Check { partition, check } = message
+            && check.name == "left"
+            && let Some((_, bytes)) = filled.iter_mut().find(|(who, _)| who == partition)
+        {
+            *bytes = number(check, "filled_bytes").ok();
+        }
+        filled
+            .iter()
+            .all(|(_, bytes)| bytes.is_some())
+            .then_some(())
     })?;
-    ensure!(said == "clean", "the new guest says: {said}");
+    for (who, bytes) in filled {
+        let least = BYTES.saturating_sub(OWN_BYTES);
+        ensure!(bytes >= Some(least), "{who} has filled {bytes:?}");
+    }
+    if bench.has(Need::Monitor) {
+        let kept = count_words(bench, emulator, BETA_START)?;
+        let least = BYTES.saturating_sub(OWN_BYTES) / 8;
+        ensure!(kept >= least, "{kept} words are seen from outside");
+    }
+    Ok(())
+}
+
+/// Nothing of what `alpha`'s first guest has left is seen from outside, and the neighbour's
+/// memory is as it was.
+fn ensure_gone(bench: &Bench, emulator: &mut Emulator) -> Result<()> {
     if !bench.has(Need::Monitor) {
         return Ok(());
     }
-    let found = count_words(bench, &mut emulator, ALPHA_START)?;
+    let found = count_words(bench, emulator, ALPHA_START)?;
     ensure!(found == 0, "{found} words of the old guest are left");
-    let kept = count_words(bench, &mut emulator, BETA_START)?;
-    ensure!(kept > 0, "the neighbour's memory is not as it left it");
+    let kept = count_words(bench, emulator, BETA_START)?;
+    let least = BYTES.saturating_sub(OWN_BYTES) / 8;
+    ensure!(kept >= least, "the neighbour has {kept} of its words");
+    Ok(())
+}
+
+/// The guest number `life` works and has found nothing in all of its memory.
+fn ensure_searched(emulator: &mut Emulator, life: u64) -> Result<()> {
+    let check = ALPHA.begun(emulator, life, |_| {})?;
+    let searched = number(&check, "searched_bytes")?;
+    let least = BYTES.saturating_sub(OWN_BYTES);
+    ensure!(searched >= least, "only {searched} bytes were searched");
     Ok(())
 }
 
 /// How often the word is in the partition's memory that starts at `start`.
-fn count_words(bench: &Bench, emulator: &mut Emulator, start: u64) -> Result<usize> {
-    let bytes = MEBIBYTES << 20;
-    let memory = outside::memory(bench, emulator, start, bytes)?;
-    let (words, _) = memory.as_chunks::<8>();
-    ensure!(
-        words.iter().any(|word| *word != [0; 8]),
-        "no guest is there"
-    );
-    let count = words
-        .iter()
-        .filter(|word| u64::from_le_bytes(**word) == WORD);
-    Ok(count.count())
+fn count_words(bench: &Bench, emulator: &mut Emulator, start: u64) -> Result<u64> {
+    outside::count_words(bench, emulator, (start, BYTES), WORD)
 }

@@ -1,11 +1,13 @@
-//! The partition's own count of its VM exits, which Bulkhead tells by CPUID.
+//! The guest's own count of its VM exits, which Bulkhead tells by CPUID.
 //!
 //! Leaf 0x4000_0100 has Bulkhead's signature; leaf 0x4000_0101 has in subleaf *n* the number
-//! of the partition's exits for reason *n*: `EAX` low, `EDX` high half, `ECX` 1 if the reason
-//! exists. Reading a count may itself be a CPUID exit, so that reason is left out of
+//! of the guest's exits for reason *n*: `EAX` low, `EDX` high half, `ECX` 1 if the reason
+//! exists; leaf 0x4000_0103 has how often the partition was started. Reading a count may itself be a CPUID exit, so that reason is left out of
 //! comparisons.
 
 pub use vdev::ExitReason;
+
+use core::arch::x86_64::CpuidResult;
 
 use crate::instruction::cpuid;
 
@@ -13,6 +15,8 @@ use crate::instruction::cpuid;
 const SIGNATURE_LEAF: u32 = 0x4000_0100;
 /// The leaf of the counts.
 const COUNT_LEAF: u32 = 0x4000_0101;
+/// The leaf of the partition's starts.
+const STARTS_LEAF: u32 = 0x4000_0103;
 /// "Bulkhead" in `EBX` and `ECX`.
 const SIGNATURE: [u32; 2] = [u32::from_le_bytes(*b"Bulk"), u32::from_le_bytes(*b"head")];
 /// Whether this is a partition of Bulkhead.
@@ -22,17 +26,24 @@ pub fn are_counted() -> bool {
     [answer.ebx, answer.ecx] == SIGNATURE
 }
 
-/// Whether no guest has run in this partition before. The counts outlive a guest, and every
-/// one prints; to be asked before this one does.
+/// Which guest of its partition this is, counted from 1; 0 outside a partition.
 #[must_use]
-pub fn is_first_life() -> bool {
-    let Counts(counts) = Counts::read();
-    counts.get(ExitReason::PortIo.index()) == Some(&0)
+pub fn life() -> u64 {
+    if are_counted() {
+        wide(cpuid(STARTS_LEAF, 0))
+    } else {
+        0
+    }
 }
 
 /// Marks a moment for whoever counts instructions from outside; in a partition, one exit.
 pub fn mark() {
     let _ = cpuid(COUNT_LEAF, 0);
+}
+
+/// A number of 64 bits.
+const fn wide(answer: CpuidResult) -> u64 {
+    (answer.edx as u64) << 32 | answer.eax as u64
 }
 
 /// The counts at one moment.
@@ -48,7 +59,7 @@ impl Counts {
             for (subleaf, count) in (0_u32..).zip(&mut counts) {
                 let answer = cpuid(COUNT_LEAF, subleaf);
                 if answer.ecx == 1 {
-                    *count = u64::from(answer.edx) << 32 | u64::from(answer.eax);
+                    *count = wide(answer);
                 }
             }
         }
@@ -69,6 +80,14 @@ impl Counts {
             .into_iter()
             .filter(|other| *other != reason && *other != ExitReason::Cpuid)
             .fold(0, |sum, other| self.since(earlier, other).wrapping_add(sum))
+    }
+
+    /// All exits between `earlier` and now.
+    #[must_use]
+    pub fn all_since(&self, earlier: &Self) -> u64 {
+        ExitReason::ALL.into_iter().fold(0, |sum, reason| {
+            self.since(earlier, reason).wrapping_add(sum)
+        })
     }
 
     /// Prints what has changed since `earlier`.

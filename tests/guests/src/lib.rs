@@ -32,6 +32,7 @@ pub mod nvme;
 pub mod pci;
 pub mod power;
 pub mod processors;
+pub mod ram;
 pub mod registers;
 pub mod smp;
 mod verdict;

@@ -79,8 +79,7 @@ impl Region {
     #[must_use]
     pub fn new(address: u64, bytes: u64) -> Option<Self> {
         let end = address.checked_add(bytes)?;
-        let own_start = u64::try_from((&raw const image_start).expose_provenance()).ok()?;
-        let own_end = u64::try_from((&raw const image_end).expose_provenance()).ok()?;
+        let (own_start, own_end) = image();
         if address < own_end && end > own_start {
             return None;
         }
@@ -126,6 +125,13 @@ impl Region {
         let address = self.base.checked_add(offset)?;
         (end <= self.bytes && address.is_multiple_of(align_of::<T>())).then_some(address)
     }
+}
+
+/// Where the guest's own image starts and ends.
+pub(crate) fn image() -> (u64, u64) {
+    let [start, end] = [&raw const image_start, &raw const image_end]
+        .map(|symbol| u64::try_from(symbol.expose_provenance()).unwrap_or(u64::MAX));
+    (start, end)
 }
 
 /// Maps the page that holds the region behind the window; the answer is where it is then.

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 
-use crate::{apic, command_line, interrupts, power, wait};
+use crate::{apic, command_line, interrupts, power, ram, wait};
 
 /// What a guest's `main` returns.
 pub type Verdict = Result<(), Failure>;
@@ -105,6 +105,7 @@ macro_rules! ensure {
 extern "C" fn guest_start(start_info: u32) -> ! {
     interrupts::load();
     command_line::keep(start_info);
+    ram::keep(start_info);
     power::leave_firmware_behind();
     if let Err(failure) = apic::enable() {
         finish(Err(failure));

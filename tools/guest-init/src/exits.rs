@@ -1,7 +1,8 @@
-//! The partition's exits, counted by Bulkhead and read from inside.
+//! The guest's exits, counted by Bulkhead and read from inside.
 //!
-//! Bulkhead answers the CPUID leaf 0x4000_0100 with its signature, and 0x4000_0101 with one
-//! counter for each reason. Reading is itself made of CPUID exits: two readings back to back
+//! Bulkhead answers the CPUID leaf 0x4000_0100 with its signature, 0x4000_0101 with one
+//! counter for each reason, which begins with the guest, and 0x4000_0103 with the number of
+//! the partition's starts. Reading is itself made of CPUID exits: two readings back to back
 //! show how many, and that number is taken off. Between two readings nothing may run that
 //! executes CPUID, so the threads are started before the first and end after the second.
 //!
@@ -25,6 +26,8 @@ use crate::system::{self, CpuidAnswer};
 const SIGNATURE_LEAF: u32 = 0x4000_0100;
 /// The leaf with the counters; the subleaf is the reason's index.
 const COUNTER_LEAF: u32 = 0x4000_0101;
+/// The leaf with the number of the partition's starts.
+const STARTS_LEAF: u32 = 0x4000_0103;
 /// One reading of all counters.
 pub type Counters = [u64; ExitReason::COUNT];
 
@@ -37,13 +40,7 @@ pub fn check(expectation: &Expectation, boot: &Counters, disk: Option<&Disk>) ->
             .print();
         return Ok(());
     }
-    let judged = judged_of_boot(expectation.cores, boot);
-    Finding::new("exits_boot", judged <= expectation.boot_exits)
-        .number("total", total(boot))
-        .number("judged", judged)
-        .number("most", expectation.boot_exits)
-        .raw("exits", &to_json(boot))
-        .print();
+    check_boot(expectation, boot);
     let duration = expectation.duration;
     // The first use of a page, a lock or a clock is not what is measured.
     measure(expectation.cores, |core| {
@@ -65,10 +62,30 @@ pub fn check(expectation: &Expectation, boot: &Counters, disk: Option<&Disk>) ->
     Ok(())
 }
 
+/// Prints a finding for the exits of the boot, which are `boot`.
+pub fn check_boot(expectation: &Expectation, boot: &Counters) {
+    let judged = judged_of_boot(expectation.cores, boot);
+    Finding::new("exits_boot", judged <= expectation.boot_exits)
+        .number("total", total(boot))
+        .number("judged", judged)
+        .number("most", expectation.boot_exits)
+        .raw("exits", &to_json(boot))
+        .print();
+}
+
 /// Whether Bulkhead is below.
 pub fn is_bulkhead() -> bool {
     let CpuidAnswer { ebx, ecx, .. } = system::cpuid(SIGNATURE_LEAF, 0);
     ebx == u32::from_le_bytes(*b"Bulk") && ecx == u32::from_le_bytes(*b"head")
+}
+
+/// Which guest of its partition this is, counted from 1.
+pub fn life() -> u64 {
+    wide(system::cpuid(STARTS_LEAF, 0))
+}
+
+fn wide(answer: CpuidAnswer) -> u64 {
+    u64::from(answer.edx) << 32 | u64::from(answer.eax)
 }
 
 /// Counts the exits while every core does `work`.
@@ -154,7 +171,7 @@ pub fn read() -> Counters {
         if answer.ecx != 1 {
             break;
         }
-        *counter = u64::from(answer.edx) << 32 | u64::from(answer.eax);
+        *counter = wide(answer);
     }
     counters
 }

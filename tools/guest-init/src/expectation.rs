@@ -10,6 +10,9 @@
 //! | `bulkhead.boot_exits` | the most exits of the boot: see [`crate::exits`] | 1000 |
 //! | `bulkhead.seconds` | how long each measurement of exits lasts | 10 |
 //! | `bulkhead.delay` | seconds before a mode that ends the machine does so | 0 |
+//! | `bulkhead.ends` | how one guest after another ends: see [`crate::lives`] | `stay` |
+//! | `bulkhead.pattern` | the halves of the word that memory is filled with, `HIGH,LOW` | 0 |
+//! | `bulkhead.thorough` | every how many guests one searches memory, works and fills memory | 1 |
 //! | `bulkhead.reads` | how many reads are measured | 10000 |
 
 use std::time::Duration;
@@ -35,6 +38,12 @@ pub struct Expectation {
     pub reads: u64,
     /// How long a mode that ends the machine waits before it does so.
     pub delay: Duration,
+    /// How one guest after another ends.
+    pub ends: Vec<String>,
+    /// The halves of the word that memory is filled with.
+    pub pattern: [u32; 2],
+    /// Every how many guests one does more than to begin and to end.
+    pub thorough: u64,
 }
 
 impl Expectation {
@@ -59,13 +68,45 @@ impl Expectation {
             duration: Duration::from_secs(number("seconds", 10)),
             reads: number("reads", 10_000),
             delay: Duration::from_secs(number("delay", 0)),
+            ends: value("ends")
+                .unwrap_or("stay")
+                .split(',')
+                .map(str::to_owned)
+                .collect(),
+            pattern: value("pattern").and_then(parse_halves).unwrap_or_default(),
+            thorough: number("thorough", 1),
         }
+    }
+
+    /// How the guest number `life`, counted from 1, ends.
+    pub fn end_of(&self, life: u64) -> &str {
+        let index = usize::try_from(life).unwrap_or(1).saturating_sub(1);
+        let index = index.checked_rem(self.ends.len()).unwrap_or(0);
+        self.ends.get(index).map_or("stay", String::as_str)
+    }
+
+    /// Whether the guest number `life` does more than to begin and to end: it, and the one
+    /// after it, which looks for what it has left.
+    pub fn is_thorough(&self, life: u64) -> bool {
+        life.checked_rem(self.thorough).is_none_or(|rest| rest <= 1)
+    }
+
+    /// Whether the driver is loaded only when it is needed.
+    pub fn is_loading_by_itself(&self) -> bool {
+        self.mode == "lives"
     }
 
     /// Whether there is to be a disk: the only function that a partition of the example has.
     pub const fn has_disk(&self) -> bool {
         self.functions > 0
     }
+}
+
+/// Reads `0xHIGH,0xLOW`.
+fn parse_halves(text: &str) -> Option<[u32; 2]> {
+    let (high, low) = text.split_once(',')?;
+    let parse = |half: &str| u32::from_str_radix(half.strip_prefix("0x")?, 16).ok();
+    Some([parse(high)?, parse(low)?])
 }
 
 /// Reads `512`, `640M` or `1G`.
@@ -93,6 +134,19 @@ mod tests {
         assert_eq!(expectation.memory_bytes, 768 << 20);
         assert_eq!(expectation.mode, "io");
         assert_eq!(expectation.reads, 10_000);
+    }
+
+    #[test]
+    fn guests_end_one_after_another_and_then_from_the_first_again() {
+        let line = "bulkhead.ends=reboot,crash bulkhead.pattern=0x12,0xff bulkhead.thorough=8";
+        let expectation = Expectation::parse(line);
+        let ends = [1, 2, 3].map(|life| expectation.end_of(life).to_owned());
+        assert_eq!(ends, ["reboot", "crash", "reboot"]);
+        assert_eq!(expectation.pattern, [0x12, 0xff]);
+        let thorough = (1..=17).filter(|life| expectation.is_thorough(*life));
+        assert_eq!(thorough.collect::<Vec<_>>(), [1, 8, 9, 16, 17]);
+        assert!(Expectation::parse("").is_thorough(5), "each one by default");
+        assert_eq!(Expectation::parse("").end_of(5), "stay");
     }
 
     #[test]

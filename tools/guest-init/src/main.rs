@@ -18,6 +18,8 @@ mod expectation;
 mod finding;
 mod identity;
 mod interrupts;
+mod lives;
+mod memory;
 mod modes;
 mod modules;
 mod storage;
@@ -49,7 +51,7 @@ fn run() -> io::Result<()> {
     console::prepare()?;
     let expectation = Expectation::parse(&fs::read_to_string("/proc/cmdline")?);
     system::lock_memory()?;
-    if expectation.has_disk() {
+    if expectation.has_disk() && !expectation.is_loading_by_itself() {
         modules::load_all("/modules")?;
     }
     modes::run(&expectation, &boot)

@@ -9,9 +9,10 @@
 //! | `triple` | a triple fault, with `reboot=t` on the command line |
 //! | `io` | writes, reads back and compares until the machine is ended, and counts exits |
 //! | `echo` | says back each line that is typed at the serial port, until one is `end` |
+//! | `lives` | one after another: see [`crate::lives`] |
 //! | `io-reboot` | the same up to the first report, then restarts |
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use crate::exits::{self, Counters, Window};
 use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::identity;
+use crate::lives;
 use crate::storage::{self, Disk};
 use crate::system;
 
@@ -43,10 +45,10 @@ pub fn run(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
         }
         "crash" => {
             announce(expectation)?;
-            fs::write("/proc/sys/kernel/sysrq", "1")?;
-            fs::write("/proc/sysrq-trigger", "c")
+            system::crash()
         }
         "echo" => echo(),
+        "lives" => lives::live(expectation, boot),
         "io" => exchange(expectation, None),
         "io-reboot" => {
             exchange(expectation, Some(1))?;

@@ -38,6 +38,7 @@ impl Block {
 }
 
 /// The partition's namespace, open for direct I/O.
+#[derive(Debug)]
 pub struct Disk {
     name: String,
     file: File,
@@ -109,6 +110,13 @@ impl Disk {
             round.bytes = round.bytes.saturating_add(widen(BLOCK_BYTES));
         }
         Ok(round)
+    }
+
+    /// Reads the last block over and over, until the machine ends or a read fails.
+    pub fn read_end_for_ever(&self) {
+        let mut block = Block::boxed();
+        let offset = self.bytes.saturating_sub(widen(BLOCK_BYTES));
+        while self.file.read_exact_at(&mut block.0, offset).is_ok() {}
     }
 
     /// Reads `count` pages all over the namespace.

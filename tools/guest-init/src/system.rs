@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "system calls through the C library")]
 
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -130,6 +130,12 @@ pub fn power_off() {
 pub fn restart() {
     sync();
     reboot(libc::RB_AUTOBOOT);
+}
+
+/// Crashes the kernel; what follows is up to `/proc/sys/kernel/panic`.
+pub fn crash() -> io::Result<()> {
+    fs::write("/proc/sys/kernel/sysrq", "1")?;
+    fs::write("/proc/sysrq-trigger", "c")
 }
 
 fn sync() {

@@ -21,6 +21,7 @@ mod paths;
 mod progress;
 mod run;
 mod setup;
+mod soak;
 mod symbolize;
 mod test;
 mod toolchain;
@@ -92,6 +93,21 @@ enum Task {
         #[arg(long)]
         commit: bool,
     },
+    /// Restart guests over and over beside one that computes, and count everything
+    Soak {
+        /// How often a bare guest is restarted
+        #[arg(long, value_name = "N", default_value_t = 10_000)]
+        tiny: u32,
+        /// How often a stock Linux is restarted
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        linux: u32,
+        /// What to do it on
+        #[arg(long, value_name = "NAME", default_value = "qemu")]
+        machine: Choice,
+        /// Print what was counted as one line of JSON for each guest
+        #[arg(long)]
+        json: bool,
+    },
     /// Check format, lints, lengths, the places of `unsafe`, and the layers
     Lint,
     /// Read a crash record on standard input and name the addresses in it
@@ -146,6 +162,19 @@ fn execute(task: &Task) -> Result<bool> {
             test::run(&paths, filter.as_deref(), *cases, &machines)
         }
         Task::Bench { gate, commit } => bench(&paths, *gate, *commit),
+        Task::Soak {
+            tiny,
+            linux,
+            machine,
+            json,
+        } => {
+            let format = if *json {
+                soak::Format::Json
+            } else {
+                soak::Format::Table
+            };
+            soak::run(&paths, *machine, [*tiny, *linux], format)
+        }
         Task::Lint => lint::run(&paths),
         Task::Symbolize { elf } => symbolize::run(&paths, elf.as_deref()).map(|()| true),
         Task::Prepush => prepush(&paths),

@@ -55,26 +55,32 @@ fn test_emulated(
     filter: Option<&str>,
     machines: &[Choice],
 ) -> Result<Tally> {
-    bare::build_kernel(paths, toolchain)?;
-    bare::build_test_guests(paths, toolchain)?;
-    guest::build(paths)?;
-    build_tool(paths)?;
+    let bench = bench(paths, toolchain)?;
     let machines = machines.iter().map(|machine| machine.provide(paths));
     let platforms = machines.collect::<Result<Vec<_>>>()?;
     let runner = Runner {
-        bench: Bench {
-            platform: Platform::Tcg,
-            kernel: paths.kernel(),
-            guests: paths.bare_output(),
-            linux: paths.example(),
-            tool: paths.tool(),
-            folder: paths.logs(),
-        },
+        bench,
         platforms,
         filter: filter.map(str::to_owned),
         jobs: JOBS,
     };
     Ok(runner.run(cases::ALL))
+}
+
+/// Builds what the emulator cases have at hand.
+pub fn bench(paths: &Paths, toolchain: &Toolchain) -> Result<Bench> {
+    bare::build_kernel(paths, toolchain)?;
+    bare::build_test_guests(paths, toolchain)?;
+    guest::build(paths)?;
+    build_tool(paths)?;
+    Ok(Bench {
+        platform: Platform::Tcg,
+        kernel: paths.kernel(),
+        guests: paths.bare_output(),
+        linux: paths.example(),
+        tool: paths.tool(),
+        folder: paths.logs(),
+    })
 }
 
 /// Builds the user's tool.

@@ -34,6 +34,8 @@ pub enum Answer<'a> {
     },
     /// It is not done.
     Error(Error),
+    /// What Bulkhead itself takes.
+    Resources(Resources),
 }
 
 impl<'a> Answer<'a> {
@@ -55,6 +57,7 @@ impl<'a> Answer<'a> {
             Self::Done => Some(Answer::Done),
             Self::Taken { bytes } => Some(Answer::Taken { bytes }),
             Self::Error(error) => Some(Answer::Error(error)),
+            Self::Resources(resources) => Some(Answer::Resources(resources)),
             _ => None,
         }
     }
@@ -105,4 +108,15 @@ pub struct Channel {
     /// Answers of which a part was never sent, because nobody read it and another request
     /// came.
     pub unsent: u64,
+}
+
+/// What Bulkhead itself takes, since the machine's boot. Neither the heap nor the frames may grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Resources {
+    /// The bytes of the boot heap that are in use.
+    pub heap_bytes: u64,
+    /// The bytes of the frames that were given out.
+    pub frame_bytes: u64,
+    /// The longest turn of the housekeeping core's loop: so long something else had to wait.
+    pub longest_turn_microseconds: u64,
 }

@@ -70,7 +70,7 @@ mod server;
 #[cfg(test)]
 mod testing;
 
-pub use answer::{Answer, Channel, Details, Hello};
+pub use answer::{Answer, Channel, Details, Hello, Resources};
 pub use decoder::{Decoder, Dropped};
 pub use error::Error;
 pub use frame::{BODY_BYTES, Direction, FRAME_BYTES, Frame, FrameBuffer, Header, VERSION};

@@ -118,11 +118,13 @@ pub enum Request<'a> {
     /// Resets the machine, with all its partitions. [`Answer::Done`](crate::Answer::Done)
     /// goes out before, as far as the line lets it.
     ResetMachine,
+    /// What Bulkhead itself takes. [`Answer::Resources`](crate::Answer::Resources).
+    Resources,
 }
 
 impl<'a> Request<'a> {
     /// The number of kinds. A test holds it against the enumeration.
-    const KINDS: u8 = 17;
+    const KINDS: u8 = 18;
 
     /// The request that `body` is.
     ///

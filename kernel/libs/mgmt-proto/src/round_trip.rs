@@ -16,7 +16,7 @@ use crate::testing::{
 };
 use crate::{
     Answer, Bytes, Decoder, Details, Direction, FRAME_BYTES, Hello, Items, ItemsWriter, Page,
-    Request,
+    Request, Resources,
 };
 
 /// What a decoder makes of `bytes`, which hold one frame.
@@ -254,6 +254,11 @@ proptest! {
         check_answer(Answer::Done);
         check_answer(Answer::Taken { bytes });
         check_answer(Answer::Error(error));
+        check_answer(Answer::Resources(Resources {
+            heap_bytes: bytes,
+            frame_bytes: !bytes,
+            longest_turn_microseconds: bytes >> 1,
+        }));
     }
 
     #[test]

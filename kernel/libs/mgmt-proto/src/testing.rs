@@ -106,6 +106,7 @@ pub fn request() -> impl Strategy<Value = Request<'static>> {
             Just(Request::Log { from }),
             Just(Request::Channel),
             Just(Request::ResetMachine),
+            Just(Request::Resources),
         ]
     });
     prop_oneof![about_one, with_data, begin, of_all]

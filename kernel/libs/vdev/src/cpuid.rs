@@ -12,9 +12,13 @@
 //!
 //! | leaf | subleaf | EAX | EBX | ECX | EDX |
 //! |---|---|---|---|---|---|
-//! | 0x40000100 | | 0x40000102 | "Bulk" | "head" | 0 |
+//! | 0x40000100 | | 0x40000103 | "Bulk" | "head" | 0 |
 //! | 0x40000101 | exit reason's number | exits, low half | 0 | 1 if it exists | exits, high half |
 //! | 0x40000102 | i | bytes 16 i.. of the partition's name, zero-padded, in EAX, EBX, ECX, EDX |
+//! | 0x40000103 | | starts, low half | 0 | 0 | starts, high half |
+//!
+//! Exits are counted from the partition's last start: a guest sees nothing of those before it.
+//! Which of them it is, the first or a later one, is what the starts tell.
 
 mod masks;
 mod topology;
@@ -69,8 +73,10 @@ pub struct GuestIdentity<'a> {
     pub tsc_hz: Option<u64>,
     /// The partition's name.
     pub partition_name: &'a str,
-    /// The partition's exits so far, all cores together.
+    /// The guest's exits so far, all cores together.
     pub exits: &'a dyn Fn(ExitReason) -> u64,
+    /// How often the partition has been started.
+    pub starts: u64,
 }
 
 /// The first leaf of KVM's block.
@@ -83,6 +89,8 @@ pub const BULKHEAD_BASE: u32 = 0x4000_0100;
 pub const BULKHEAD_EXITS: u32 = 0x4000_0101;
 /// Bulkhead's partition name.
 pub const BULKHEAD_NAME: u32 = 0x4000_0102;
+/// How often Bulkhead has started the partition.
+pub const BULKHEAD_STARTS: u32 = 0x4000_0103;
 
 const EXTENDED_BASE: u32 = 0x8000_0000;
 
@@ -241,13 +249,14 @@ fn hypervisor(leaf: u32, subleaf: u32, guest: &GuestIdentity<'_>) -> Answer {
             ..Answer::ZERO
         },
         BULKHEAD_BASE => Answer {
-            eax: BULKHEAD_NAME,
+            eax: BULKHEAD_STARTS,
             ebx: u32::from_le_bytes(*b"Bulk"),
             ecx: u32::from_le_bytes(*b"head"),
             edx: 0,
         },
         BULKHEAD_EXITS => exits(subleaf, guest),
         BULKHEAD_NAME => name(subleaf, guest.partition_name),
+        BULKHEAD_STARTS => wide(guest.starts),
         _ => Answer::ZERO,
     }
 }
@@ -256,15 +265,20 @@ fn exits(subleaf: u32, guest: &GuestIdentity<'_>) -> Answer {
     let reason = usize::try_from(subleaf)
         .ok()
         .and_then(ExitReason::from_index);
-    reason.map_or(Answer::ZERO, |reason| {
-        let [b0, b1, b2, b3, b4, b5, b6, b7] = (guest.exits)(reason).to_le_bytes();
-        Answer {
-            eax: u32::from_le_bytes([b0, b1, b2, b3]),
-            ebx: 0,
-            ecx: 1,
-            edx: u32::from_le_bytes([b4, b5, b6, b7]),
-        }
+    reason.map_or(Answer::ZERO, |reason| Answer {
+        ecx: 1,
+        ..wide((guest.exits)(reason))
     })
+}
+
+/// A number of 64 bits: the low half in EAX, the high half in EDX.
+fn wide(number: u64) -> Answer {
+    let [b0, b1, b2, b3, b4, b5, b6, b7] = number.to_le_bytes();
+    Answer {
+        eax: u32::from_le_bytes([b0, b1, b2, b3]),
+        edx: u32::from_le_bytes([b4, b5, b6, b7]),
+        ..Answer::ZERO
+    }
 }
 
 fn name(subleaf: u32, name: &str) -> Answer {

@@ -26,7 +26,7 @@ const READS: u32 = 15;
 const PERIODS: u32 = 100;
 
 fn main() -> Verdict {
-    let is_first_life = exits::is_first_life();
+    let is_first_life = exits::life() == 1;
     let none = Failure::new(format_args!("there is no function at 00:01.0"));
     let unmapped = Failure::new(format_args!("the buffer cannot be mapped"));
     let buffer = Region::new(BUFFER, BUFFER_BYTES).ok_or(unmapped)?;

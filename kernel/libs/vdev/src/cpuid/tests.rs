@@ -63,6 +63,7 @@ fn guest() -> GuestIdentity<'static> {
         tsc_hz: Some(2_400_000_000),
         partition_name: "a-name-of-over-sixteen",
         exits: &exits_of,
+        starts: 3 << 32 | 7,
     }
 }
 
@@ -279,7 +280,7 @@ fn the_signature_is_kvms_and_offers_the_clock_only() {
 
 #[test]
 fn a_program_can_count_its_partitions_exits() {
-    assert_eq!(amd(0x4000_0100, 0).eax, 0x4000_0102);
+    assert_eq!(amd(0x4000_0100, 0).eax, 0x4000_0103);
     assert_eq!(amd(0x4000_0100, 0).ebx.to_le_bytes(), *b"Bulk");
     let cpuid = u32::try_from(ExitReason::Cpuid.index()).unwrap();
     assert_eq!(
@@ -293,6 +294,17 @@ fn a_program_can_count_its_partitions_exits() {
     );
     let count = u32::try_from(ExitReason::COUNT).unwrap();
     assert_eq!(amd(0x4000_0101, count), Answer::ZERO);
+}
+
+#[test]
+fn a_program_can_tell_which_guest_of_its_partition_it_is_in() {
+    let starts = Answer {
+        eax: 7,
+        edx: 3,
+        ..Answer::ZERO
+    };
+    assert_eq!(amd(0x4000_0103, 0), starts);
+    assert_eq!(amd(0x4000_0104, 0), Answer::ZERO);
 }
 
 #[test]
