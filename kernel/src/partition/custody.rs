@@ -76,6 +76,26 @@ impl Custody {
         self.obey(answer);
     }
 
+    /// Asks its guest, if one runs, to switch itself off; false if that one cannot be asked.
+    pub fn ask_guest(&self) -> bool {
+        !self.lifecycle.runs() || self.partition.press_power_button()
+    }
+
+    /// The administrator wants it to stop, has asked its guest, and forces it at the time
+    /// `until`.
+    pub fn request_polite_stop(&mut self, until: u64, now: u64) {
+        self.lifecycle.request_polite_stop(until, now);
+    }
+
+    /// The administrator wants it to start anew, has asked its guest, and forces it at the
+    /// time `until`.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub fn request_polite_restart(&mut self, until: u64, now: u64) -> Result<(), Refused> {
+        self.lifecycle.request_polite_restart(until, now)
+    }
+
     /// The administrator wants it to start anew.
     ///
     /// # Errors
@@ -99,6 +119,8 @@ impl Custody {
             self.teardown.begin(now);
             return;
         }
+        let answer = self.lifecycle.lose_patience(now);
+        self.obey(answer);
         if self.lifecycle.state() == State::Starting {
             if let Err(failure) = self.start(now) {
                 self.lifecycle.failed(failure, now);
@@ -124,7 +146,7 @@ impl Custody {
             loaded.map_err(|_| Failure::ImageRefused)?;
             let attached = self.domain.attach(self.iommu, &partition.requesters);
             attached.map_err(|_| Failure::IommuSilent)?;
-            partition.reset_ports();
+            partition.reset_devices();
         }
         partition.start();
         self.lifecycle.started(now);

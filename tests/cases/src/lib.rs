@@ -29,6 +29,7 @@ mod non_maskable;
 mod outside;
 mod plan_misfit;
 pub mod plans;
+mod power_button;
 mod processor_state;
 mod restarts;
 mod stops;
@@ -88,6 +89,9 @@ pub const ALL: &[Case] = &[
     Case::new("function_lost", lost_function::keeps_its_partition_failed).needing(NVME),
     Case::new("managed_partition", managed::partition_without_the_others),
     Case::new("managed_start", managed::guest_that_is_off_starts_again),
+    Case::new("button_stops", power_button::guest_stops_when_asked),
+    Case::new("button_ignored", power_button::deaf_guest_is_forced),
+    Case::new("button_forged", power_button::no_entry_leads_elsewhere),
     Case::new("managed_console", managed::console_in_both_directions),
     Case::new("managed_noise", managed_line::noise_is_passed_over),
     Case::new("managed_flood", managed_line::flood_slows_nobody),
