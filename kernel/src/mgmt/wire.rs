@@ -28,6 +28,7 @@ pub const fn cause(cause: StopCause) -> WireCause {
         StopCause::MachineCheck => WireCause::MachineCheck,
         StopCause::DeliveryFault => WireCause::DeliveryFault,
         StopCause::ExecutesNothing(address) => WireCause::ExecutesNothing { address },
+        StopCause::DeniedPolicy => WireCause::DeniedPolicy,
     }
 }
 

@@ -227,7 +227,7 @@ pub fn build<B: Backend>(
         });
     }
     let guard = (domain, resources.iommu);
-    Ok(Custody::new(partition, source.restart, pristine, guard))
+    Ok(Custody::new(partition, source, pristine, guard))
 }
 
 /// The seats of the partition's cores, which `plan::fit` has found to be there.

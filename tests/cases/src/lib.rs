@@ -80,6 +80,7 @@ pub const ALL: &[Case] = &[
     Case::new("start_up_again", exitless::start_up_of_a_running_core),
     Case::new("restarts_by_reset", restarts::by_reset).using(MONITOR),
     Case::new("restarts_by_triple_fault", restarts::by_triple_fault).using(MONITOR),
+    Case::new("restarts_by_denials", restarts::by_denied_accesses),
     Case::new("restarts_limited", restarts::as_often_as_the_plan_allows),
     Case::new(
         "function_with_requests",

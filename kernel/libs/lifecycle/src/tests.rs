@@ -69,6 +69,7 @@ fn only_faults_are_faults() {
         StopCause::MachineCheck,
         StopCause::DeliveryFault,
         StopCause::ExecutesNothing(3),
+        StopCause::DeniedPolicy,
     ];
     assert!(faults.into_iter().all(StopCause::is_fault));
     let wishes = [

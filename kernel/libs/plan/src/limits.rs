@@ -44,6 +44,7 @@ pub fn check_limits(plan: &Plan, violations: &mut Vec<Violation>) {
         check_functions(plan, partition, &mut add);
         check_image(partition, &mut add);
         check_restart(partition, &mut add);
+        check_denied_limit(partition, &mut add);
     }
 }
 
@@ -197,5 +198,13 @@ fn check_restart(partition: &Partition, add: &mut Add<'_>) {
             Rule::RestartLimitInvalid,
             what,
         );
+    }
+}
+
+fn check_denied_limit(partition: &Partition, add: &mut Add<'_>) {
+    if partition.denied_limit == Some(0) {
+        let name = &partition.name;
+        let what = format!("partition {name:?} is to be stopped before it is denied anything");
+        add(PartitionPlace::DeniedLimit, Rule::DeniedLimitInvalid, what);
     }
 }

@@ -84,6 +84,8 @@ pub struct Partition {
     pub restart: Restart,
     /// Whether it is offered the configuration ports 0xcf8 and 0xcfc besides ECAM.
     pub config_ports: bool,
+    /// How many accesses its guest may be denied before it is stopped; without it, any number.
+    pub denied_limit: Option<u32>,
 }
 
 /// A PCI function given to a partition.

@@ -36,6 +36,7 @@ fn partition(name: &str, cores: &[u32], start: u64, bytes: u64) -> Partition {
         },
         config_ports: false,
         restart: Restart::OnReboot,
+        denied_limit: None,
     }
 }
 
@@ -128,16 +129,20 @@ fn any_partition() -> impl Strategy<Value = Partition> {
         any_image(),
         any::<bool>(),
         any_restart(),
+        proptest::option::of(0_u32..3),
     )
         .prop_map(
-            |(name, cores, memory, functions, image, config_ports, restart)| Partition {
-                name,
-                cores,
-                memory,
-                functions,
-                image,
-                config_ports,
-                restart,
+            |(name, cores, memory, functions, image, config_ports, restart, denied_limit)| {
+                Partition {
+                    name,
+                    cores,
+                    memory,
+                    functions,
+                    image,
+                    config_ports,
+                    restart,
+                    denied_limit,
+                }
             },
         )
 }

@@ -275,3 +275,13 @@ fn restarts_after_faults_have_a_limit() {
         assert_eq!(found, if good { vec![] } else { rule }, "{limit}");
     }
 }
+
+#[test]
+fn a_limit_of_denied_accesses_allows_one() {
+    let rule = in_alpha(Rule::DeniedLimitInvalid, PartitionPlace::DeniedLimit);
+    let none = vec![];
+    for (limit, expected) in [(Some(0), &rule), (Some(1), &none), (None, &none)] {
+        let found = broken(|plan| plan.partitions[0].denied_limit = limit);
+        assert_eq!(&found, expected, "{limit:?}");
+    }
+}

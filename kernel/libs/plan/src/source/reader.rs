@@ -14,7 +14,12 @@ use super::value::{parse_bytes, parse_integer};
 use crate::{Place, Rule};
 
 /// Keys that came with a version of the source form after the first.
-const LATER_KEYS: [(&str, u32); 3] = [("management", 2), ("restart", 2), ("restart_limit", 2)];
+const LATER_KEYS: [(&str, u32); 4] = [
+    ("management", 2),
+    ("restart", 2),
+    ("restart_limit", 2),
+    ("denied_limit", 3),
+];
 
 /// A range of bytes in the source.
 pub type Span = Range<usize>;

@@ -269,3 +269,18 @@ fn a_limit_needs_restarts_that_it_limits() {
         assert_eq!(broken(&source), [(Rule::ConflictingKeys, line)]);
     }
 }
+
+#[test]
+fn a_limit_of_denied_accesses_is_read() {
+    let source = changed("version = 1", "version = 3").replacen(
+        "cores = [1]",
+        "denied_limit = 1000\ncores = [1]",
+        1,
+    );
+    let plan = compile(&source, directory()).unwrap().plan;
+    let limits: Vec<_> = plan.partitions.iter().map(|one| one.denied_limit).collect();
+    assert_eq!(limits, [Some(1000), None]);
+    let earlier = source.replacen("version = 3", "version = 2", 1);
+    let line = line_of(&earlier, "denied_limit");
+    assert_eq!(broken(&earlier), [(Rule::UnknownKey, line)]);
+}
