@@ -32,6 +32,7 @@ pub mod plans;
 mod power_button;
 mod processor_state;
 mod restarts;
+mod spcr;
 mod stops;
 mod transcript;
 mod unfit_machine;
@@ -99,6 +100,10 @@ pub const ALL: &[Case] = &[
     Case::new("managed_unread", managed_line::nobody_reads),
     Case::new("managed_absent", managed_line::nobody_is_there),
     Case::new("managed_reset", managed_line::machine_is_reset).needing(MONITOR),
+    Case::new("spcr_absent", spcr::absent),
+    Case::new("spcr_channel", spcr::names_the_channel).needing(MONITOR),
+    Case::new("spcr_console", spcr::names_the_console).needing(MONITOR),
+    Case::new("spcr_unusable", spcr::unusable).needing(MONITOR),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),

@@ -149,7 +149,10 @@ fn any_partition() -> impl Strategy<Value = Partition> {
 
 /// Small plans, right and wrong ones, in which conflicts are common.
 pub fn any_plan() -> impl Strategy<Value = Plan> {
-    let port = (0x2f0_u16..0x400).prop_map(|port| SerialPort { port });
+    let port = prop_oneof![
+        (0x2f0_u16..0x400).prop_map(SerialPort::At),
+        Just(SerialPort::Spcr),
+    ];
     let management = proptest::option::of(port);
     let machine = (any_ranges(), management).prop_map(|(memory, management)| Machine {
         cores: (0..8).map(ApicId).collect(),

@@ -91,6 +91,11 @@ impl Value<'_> {
     pub fn span(&self) -> Span {
         self.value.span()
     }
+
+    /// Whether it is this very string.
+    pub fn is_text(&self, text: &str) -> bool {
+        matches!(self.value.get_ref(), DeValue::String(found) if found == text)
+    }
 }
 
 /// Collects findings, and the spans of the places that could be read.
@@ -114,6 +119,11 @@ impl Reader {
     /// Says which version of the source form the plan is written in.
     pub const fn set_version(&mut self, version: u32) {
         self.version = version;
+    }
+
+    /// Whether the plan is written in this version of the source form, or a later one.
+    pub const fn is_version(&self, version: u32) -> bool {
+        self.version >= version
     }
 
     pub fn report(&mut self, finding: Finding) {
