@@ -17,8 +17,7 @@ use crate::cpu::{interrupts, local_apic, time, topology};
 use crate::host::firmware::{self, Firmware, FirmwareError};
 use crate::host::memory_map::MemoryMap;
 use crate::host::physical::Ram;
-use crate::host::serial_port::SerialPort;
-use crate::host::{console, frames, heap, paging, wall_clock};
+use crate::host::{frames, heap, lines, paging, wall_clock};
 use crate::housekeeping::House;
 use crate::iommu::{Iommu, IommuError};
 use crate::mgmt::{About, Channel};
@@ -133,8 +132,7 @@ impl Foundation {
         if !memory_map.is_usable(bring_up::TRAMPOLINE) {
             return Err(BootError::NoTrampoline);
         }
-        // SAFETY: the plan's author says that a 16550, and nothing else, is there.
-        unsafe { console::open(plan.machine.console.port) };
+        lines::open_console(&plan.machine, &firmware);
         Ok(Self {
             firmware,
             bundle,
@@ -189,19 +187,17 @@ fn give_back_spare_heap() {
 
 /// The management channel, where the plan names a line for it.
 fn channel<B: Backend>(foundation: &Foundation) -> Option<Box<Channel>> {
-    let wanted = foundation.plan.machine.management?.port;
-    // SAFETY: the plan's author says that a 16550, and nothing else, is there; its ports are
-    // not the console's.
-    let Some(port) = (unsafe { SerialPort::open(wanted) }) else {
-        log!("no management channel: there is no 16550 at {wanted:#x}");
-        return None;
-    };
+    let line = lines::open_management(&foundation.plan.machine, &foundation.firmware);
+    let line = line.unwrap_or_else(|why| {
+        log!("no management channel: {why}");
+        None
+    })?;
     let about = About {
         plan: foundation.plan,
         plan_crc32c: foundation.bundle.checksum(ImageIndex(0)).unwrap_or(0),
         back_end: B::NAME,
     };
-    Some(Box::new(Channel::new(port, about)))
+    Some(Box::new(Channel::new(line, about)))
 }
 
 /// Blocks all DMA, looks at the buses and wakes every core.

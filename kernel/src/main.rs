@@ -20,21 +20,20 @@ mod steward;
 mod vcpu;
 
 use boot::BootInfo;
+use plan::SerialPort;
 use vcpu::Backend;
 use vcpu::svm::{self, Svm};
 use vcpu::vmx::{self, Vmx};
 
 use crate::machine::Foundation;
 
-/// The PC's first serial port, where messages go until the plan is known to want another.
-const FIRST_SERIAL_PORT: u16 = 0x3f8;
-
 /// Where every boot protocol ends: on the bootstrap processor, in 64-bit mode, with
 /// interrupts off.
 #[unsafe(no_mangle)]
 fn kernel_main(boot: Result<BootInfo, &'static str>) -> ! {
+    // Until the plan is known to want another.
     // SAFETY: nothing else uses these ports, at which a PC has a 16550 or nothing.
-    unsafe { host::console::open(FIRST_SERIAL_PORT) };
+    unsafe { host::console::open(SerialPort::FIRST_PORT) };
     log!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
     cpu::descriptors::load_interrupt_table();
     let boot = boot.unwrap_or_else(|why| cannot_run(why));

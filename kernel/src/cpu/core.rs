@@ -150,6 +150,16 @@ impl Core {
         }
     }
 
+    /// Interrupts the guest of this core on `vector`, 16 or more; false, and nothing done, if
+    /// the core is at rest. One that comes late is dropped, as all are that come at rest.
+    pub fn interrupt(&self, vector: u8) -> bool {
+        let runs = !self.at_rest.load(Ordering::SeqCst);
+        if runs {
+            local_apic::send_vector(self.id, vector);
+        }
+        runs
+    }
+
     /// Makes the core leave its guest, now or as soon as it has entered it.
     pub fn kick(&self) {
         match KICK.get() {

@@ -159,7 +159,12 @@ fn send(target: ApicId, command: u64) {
 
 /// Wakes a core that waits in root mode.
 pub fn send_wake(target: ApicId) {
-    send(target, DELIVERY_FIXED | u64::from(WAKE_VECTOR));
+    send_vector(target, WAKE_VECTOR);
+}
+
+/// Sends an interrupt on `vector`.
+pub fn send_vector(target: ApicId, vector: u8) {
+    send(target, DELIVERY_FIXED | u64::from(vector));
 }
 
 /// Sends a non-maskable interrupt.

@@ -4,7 +4,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use acpi::{EcamRegion, HEADER_BYTES, Header, RSDP_BYTES, Root, TableError};
+use acpi::{EcamRegion, HEADER_BYTES, Header, RSDP_BYTES, Root, SpcrError, TableError};
 use addr::{ApicId, HostPhysical, Range};
 
 use super::physical;
@@ -18,10 +18,12 @@ pub struct Firmware {
     /// A copy of the DMAR table, if the machine has one: firmware's own memory is not mapped
     /// for long.
     pub dmar: Option<Vec<u8>>,
+    /// The first I/O port of the 16550 that the SPCR names.
+    pub serial_port: Result<u16, FirmwareError>,
 }
 
 /// Why the tables are of no use.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum FirmwareError {
     /// The boot loader gave no RSDP.
     NoRsdp,
@@ -29,6 +31,8 @@ pub enum FirmwareError {
     Missing(&'static str),
     /// A table is there, but not as it should be.
     Bad(&'static str, TableError),
+    /// The serial port that the SPCR names is not used.
+    SerialPort(SpcrError),
 }
 
 impl fmt::Display for FirmwareError {
@@ -37,11 +41,12 @@ impl fmt::Display for FirmwareError {
             Self::NoRsdp => formatter.write_str("the boot loader passed no ACPI RSDP"),
             Self::Missing(name) => write!(formatter, "the firmware has no ACPI table {name}"),
             Self::Bad(name, why) => write!(formatter, "the firmware's ACPI table {name}: {why}"),
+            Self::SerialPort(why) => write!(formatter, "the firmware's ACPI table SPCR: {why}"),
         }
     }
 }
 
-/// Reads RSDP, root table, MADT, MCFG and DMAR.
+/// Reads RSDP, root table, MADT, MCFG, DMAR and SPCR.
 ///
 /// # Errors
 /// There is no RSDP, root table or MADT, or one of the tables is damaged.
@@ -64,10 +69,14 @@ pub fn read(rsdp: Option<u64>) -> Result<Firmware, FirmwareError> {
             .collect(),
         None => Vec::new(),
     };
+    let serial_port = find(b"SPCR").ok_or(FirmwareError::Missing("SPCR"));
+    let serial_port =
+        serial_port.and_then(|spcr| acpi::serial_port(spcr).map_err(FirmwareError::SerialPort));
     Ok(Firmware {
         processors,
         ecam,
         dmar: find(b"DMAR").map(|table| table.to_vec()),
+        serial_port,
     })
 }
 

@@ -4,6 +4,7 @@ pub mod console;
 pub mod firmware;
 pub mod frames;
 pub mod heap;
+pub mod lines;
 pub mod memory_map;
 pub mod paging;
 pub mod physical;

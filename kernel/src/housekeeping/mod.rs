@@ -58,7 +58,10 @@ impl Report {
     fn record(&mut self, custody: &Custody, records: &mut Records, now: u64) {
         let state = custody.lifecycle().state();
         if state != self.recorded {
-            records.note_state(custody, now);
+            // Of a guest that was asked to end it is recorded already that it stops.
+            if (self.recorded, state) != (State::Asked, State::Stopping) {
+                records.note_state(custody, now);
+            }
             self.recorded = state;
         }
     }

@@ -81,6 +81,7 @@ pub fn report_change(custody: &Custody, before: State) {
             report_afterwards(name, custody.afterwards());
         }
         State::Failed => report_failure(custody),
+        State::Asked => log!("partition {name} is asked to switch itself off"),
         State::Running | State::Stopped | State::Starting | State::Stopping => {}
     }
 }

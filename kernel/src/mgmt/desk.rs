@@ -1,6 +1,6 @@
 //! Carrying requests out.
 
-use lifecycle::{Failure, Refused, State};
+use lifecycle::{Failure, Refused};
 use mgmt_proto::{
     Answer, BODY_BYTES, Bytes, Counters, Details, Error, ExitCounts, FunctionStatus, Handler,
     Health, Hello, Items, ItemsWriter, MAX_DATA, Name, Page, Request, Resources, StopManner,
@@ -141,16 +141,27 @@ impl Desk<'_> {
     fn stop(&mut self, name: Name, manner: StopManner) -> Result<Answer<'_>, Error> {
         let now = self.now;
         let custody = self.custody(name)?;
-        check_manner(custody, manner)?;
-        custody.request_stop(now);
+        match patience(manner) {
+            Some(patience) => {
+                ask(custody)?;
+                custody.request_polite_stop(now.saturating_add(patience), now);
+            }
+            None => custody.request_stop(now),
+        }
         Ok(Answer::Done)
     }
 
     fn restart(&mut self, name: Name, manner: StopManner) -> Result<Answer<'_>, Error> {
         let now = self.now;
         let custody = self.custody(name)?;
-        check_manner(custody, manner)?;
-        custody.request_restart(now).map_err(failed)?;
+        let requested = match patience(manner) {
+            Some(patience) => {
+                ask(custody)?;
+                custody.request_polite_restart(now.saturating_add(patience), now)
+            }
+            None => custody.request_restart(now),
+        };
+        requested.map_err(failed)?;
         Ok(Answer::Done)
     }
 
@@ -165,9 +176,8 @@ impl Desk<'_> {
 
     fn write_console(&mut self, name: Name, bytes: &[u8]) -> Result<Answer<'_>, Error> {
         let custody = self.custody(name)?;
-        let state = custody.lifecycle().state();
-        if state != State::Running {
-            let state = wire::state(state);
+        if !custody.lifecycle().runs() {
+            let state = wire::state(custody.lifecycle().state());
             return Err(Error::WrongState { state });
         }
         let bytes = custody.partition.receive(bytes);
@@ -201,15 +211,19 @@ const fn failed(_: Refused) -> Error {
     Error::WrongState { state }
 }
 
-/// No guest can be asked to switch itself off; one that runs is not stopped without being told
-/// that it will be forced.
-fn check_manner(custody: &Custody, manner: StopManner) -> Result<(), Error> {
+/// How many milliseconds a guest that is asked is waited for; `None` if it is not asked.
+fn patience(manner: StopManner) -> Option<u64> {
     match manner {
-        StopManner::Asked { .. } if custody.lifecycle().state() == State::Running => {
-            Err(Error::Unsupported)
-        }
-        StopManner::Asked { .. } | StopManner::Forced => Ok(()),
+        StopManner::Asked {
+            timeout_milliseconds,
+        } => Some(timeout_milliseconds.into()),
+        StopManner::Forced => None,
     }
+}
+
+/// A guest that cannot be asked is not stopped: who asks politely does not mean to force it.
+fn ask(custody: &Custody) -> Result<(), Error> {
+    custody.ask_guest().then_some(()).ok_or(Error::Unsupported)
 }
 
 fn read<'a, const SIZE: usize>(

@@ -51,7 +51,7 @@ impl Records {
         let lifecycle = custody.lifecycle();
         let state = lifecycle.state();
         let cause = match state {
-            State::Starting | State::Running => None,
+            State::Starting | State::Running | State::Asked => None,
             State::Stopping => lifecycle.cause().map(wire::cause),
             State::Stopped | State::Failed => wire::last_stop(custody),
         };

@@ -5,13 +5,13 @@ use mgmt_proto::StopCause as WireCause;
 
 use crate::partition::custody::Custody;
 
-/// A state.
+/// A state. Who has asked a guest to end takes it to be stopping from then on.
 pub const fn state(state: State) -> mgmt_proto::State {
     match state {
         State::Stopped => mgmt_proto::State::Stopped,
         State::Starting => mgmt_proto::State::Starting,
         State::Running => mgmt_proto::State::Running,
-        State::Stopping => mgmt_proto::State::Stopping,
+        State::Asked | State::Stopping => mgmt_proto::State::Stopping,
         State::Failed => mgmt_proto::State::Failed,
     }
 }
@@ -28,6 +28,7 @@ pub const fn cause(cause: StopCause) -> WireCause {
         StopCause::MachineCheck => WireCause::MachineCheck,
         StopCause::DeliveryFault => WireCause::DeliveryFault,
         StopCause::ExecutesNothing(address) => WireCause::ExecutesNothing { address },
+        StopCause::DeniedPolicy => WireCause::DeniedPolicy,
     }
 }
 

@@ -17,6 +17,7 @@ use page_table::{Access, MapError, MemoryKind, PageTable};
 use plan::bundle::Bundle;
 use plan::{Fit, Plan, Violation};
 use spin::Mutex;
+use vdev::io_apic::IoApic;
 use vdev::processor::Processor;
 use vdev::uart::Uart;
 
@@ -226,7 +227,7 @@ pub fn build<B: Backend>(
         });
     }
     let guard = (domain, resources.iommu);
-    Ok(Custody::new(partition, source.restart, pristine, guard))
+    Ok(Custody::new(partition, source, pristine, guard))
 }
 
 /// The seats of the partition's cores, which `plan::fit` has found to be there.
@@ -271,6 +272,7 @@ fn assemble<B: Backend>(
         console,
         console_lost: AtomicU64::new(0),
         uart: Mutex::new(Uart::new()),
+        io_apic: Mutex::new(IoApic::new()),
         config_address: source.config_ports.then(|| AtomicU32::new(0)),
         denied: AtomicU64::new(0),
         processor: resources.processor,

@@ -4,6 +4,8 @@
 //! All of it happens on the housekeeping core, a bit at a time: [`Custody::advance`] never
 //! waits. A guest that ends says so in its partition's [`Life`](super::life::Life).
 
+use core::sync::atomic::Ordering;
+
 use lifecycle::{Afterwards, Answer, Failure, Lifecycle, Refused, State, StopCause};
 
 use super::Partition;
@@ -23,25 +25,30 @@ pub struct Custody {
     iommu: &'static Iommu,
     teardown: Teardown,
     afterwards: Afterwards,
+    denied_limit: Option<u32>,
+    /// How often its earlier guests were denied something.
+    denied_before: u64,
 }
 
 impl Custody {
     /// Takes over a partition that boot has prepared.
     pub fn new(
         partition: &'static Partition,
-        restart: plan::Restart,
+        plan: &plan::Partition,
         pristine: Pristine,
         (domain, iommu): (Domain, &'static Iommu),
     ) -> Self {
         Self {
             partition,
-            lifecycle: Lifecycle::prepared(restart),
+            lifecycle: Lifecycle::prepared(plan.restart),
             is_prepared: true,
             pristine,
             domain,
             iommu,
             teardown: Teardown::new(),
             afterwards: Afterwards::Stays,
+            denied_limit: plan.denied_limit,
+            denied_before: 0,
         }
     }
 
@@ -76,6 +83,26 @@ impl Custody {
         self.obey(answer);
     }
 
+    /// Asks its guest, if one runs, to switch itself off; false if that one cannot be asked.
+    pub fn ask_guest(&self) -> bool {
+        !self.lifecycle.runs() || self.partition.press_power_button()
+    }
+
+    /// The administrator wants it to stop, has asked its guest, and forces it at the time
+    /// `until`.
+    pub fn request_polite_stop(&mut self, until: u64, now: u64) {
+        self.lifecycle.request_polite_stop(until, now);
+    }
+
+    /// The administrator wants it to start anew, has asked its guest, and forces it at the
+    /// time `until`.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub fn request_polite_restart(&mut self, until: u64, now: u64) -> Result<(), Refused> {
+        self.lifecycle.request_polite_restart(until, now)
+    }
+
     /// The administrator wants it to start anew.
     ///
     /// # Errors
@@ -99,6 +126,9 @@ impl Custody {
             self.teardown.begin(now);
             return;
         }
+        let answer = self.lifecycle.lose_patience(now);
+        self.obey(answer);
+        self.enforce_denied_limit();
         if self.lifecycle.state() == State::Starting {
             if let Err(failure) = self.start(now) {
                 self.lifecycle.failed(failure, now);
@@ -117,6 +147,17 @@ impl Custody {
         }
     }
 
+    /// Ends a guest that was denied more than the plan lets pass. It is looked at here, and not
+    /// where an access is denied, so that no exit pays for it: a guest gets over its limit by
+    /// what it can be denied in one turn of the loop.
+    fn enforce_denied_limit(&self) {
+        let denied = self.partition.denied.load(Ordering::Relaxed);
+        let denied = denied.saturating_sub(self.denied_before);
+        if self.lifecycle.runs() && self.denied_limit.is_some_and(|limit| denied > limit.into()) {
+            self.partition.stop(StopCause::DeniedPolicy);
+        }
+    }
+
     fn start(&mut self, now: u64) -> Result<(), Failure> {
         let partition = self.partition;
         if !core::mem::take(&mut self.is_prepared) {
@@ -124,8 +165,9 @@ impl Custody {
             loaded.map_err(|_| Failure::ImageRefused)?;
             let attached = self.domain.attach(self.iommu, &partition.requesters);
             attached.map_err(|_| Failure::IommuSilent)?;
-            partition.reset_ports();
+            partition.reset_devices();
         }
+        self.denied_before = partition.denied.load(Ordering::Relaxed);
         partition.start();
         self.lifecycle.started(now);
         Ok(())

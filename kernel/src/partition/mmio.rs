@@ -1,12 +1,13 @@
 //! A guest's access to memory that its second-stage table does not give it: writes to
 //! virtual configuration space and to the registers of synthetic functions, accesses to the
-//! pages that hold MSI-X tables, and denials.
+//! pages that hold MSI-X tables and to the I/O APIC, and denials.
 //!
 //! All of it is set-up: nothing here is on the path of a device's doorbell or interrupt.
 
-use addr::{Address, GuestPhysical, Range};
+use addr::{Address, GuestPhysical, PageSize, Range};
 use guest_image::layout;
 use vdev::exit_reason::ExitReason;
+use vdev::io_apic::DATA;
 use vdev::mov::{self, CodeSize, Instruction, Operation, Source};
 
 use super::Partition;
@@ -14,6 +15,9 @@ use super::devices::{Effect, Function, Slot, Synthetic, slot};
 use crate::vcpu::dispatch::Next;
 use crate::vcpu::seat::Occupant;
 use crate::vcpu::{Backend, CodeState, Exception, MemoryFault, instruction};
+
+/// The I/O APIC's registers are read and written whole, in bytes.
+const IO_APIC_ACCESS: u8 = 4;
 
 /// Answers an access. What cannot be decoded gets `#GP`.
 pub fn access<B: Backend>(occupant: &Occupant<B>, backend: &mut B, fault: MemoryFault) -> Next {
@@ -71,6 +75,10 @@ fn write(partition: &Partition, at: GuestPhysical, bytes: u8, value: u64) -> Exi
         write_config(partition, place, offset, bytes, value);
         return ExitReason::ConfigSpaceWrite;
     }
+    if let Some(offset) = io_apic(at) {
+        write_io_apic(partition, offset, bytes, value);
+        return ExitReason::NestedPageFault;
+    }
     let answered = with_msix(partition, at, |function, offset| {
         function.write_msix(partition, offset, bytes, value)
     });
@@ -86,13 +94,34 @@ fn write(partition: &Partition, at: GuestPhysical, bytes: u8, value: u64) -> Exi
 }
 
 fn read(partition: &Partition, at: GuestPhysical, bytes: u8) -> u64 {
-    let answered = with_msix(partition, at, |function, offset| {
-        function.read_msix(offset, bytes)
-    });
+    let answered = match io_apic(at) {
+        Some(offset) if bytes == IO_APIC_ACCESS => {
+            partition.io_apic.lock().read(offset).map(u64::from)
+        }
+        Some(_) => None,
+        None => with_msix(partition, at, |function, offset| {
+            function.read_msix(offset, bytes)
+        }),
+    };
     answered.unwrap_or_else(|| {
         partition.deny();
         u64::MAX
     })
+}
+
+/// Writes to the I/O APIC. An entry that asks for what is not the guest's is kept, and raises
+/// nothing.
+fn write_io_apic(partition: &Partition, offset: u64, bytes: u8, value: u64) {
+    let mut state = partition.io_apic.lock();
+    let written = if bytes == IO_APIC_ACCESS {
+        state.write(offset, value as u32)
+    } else {
+        None
+    };
+    let asks_too_much = offset == DATA && state.interrupt(&partition.core_ids).is_err();
+    if written.is_none() || asks_too_much {
+        partition.deny();
+    }
 }
 
 /// Writes to the configuration space of the function in a place of the bus, as ECAM and the
@@ -139,6 +168,13 @@ fn count(partition: &Partition, effect: Effect) {
     if effect == Effect::Denied {
         partition.deny();
     }
+}
+
+/// The register that an address of the I/O APIC's page names.
+fn io_apic(at: GuestPhysical) -> Option<u64> {
+    let page = Range::new(layout::IO_APIC, PageSize::Size4KiB.bytes())?;
+    at.checked_offset_from(page.start())
+        .filter(|_| page.contains(at))
 }
 
 /// The place on the bus and the register that an address of the ECAM window names.

@@ -28,6 +28,8 @@ use addr::{ApicId, RequesterId};
 pub use lifecycle::StopCause;
 use spin::Mutex;
 use vdev::exit_reason::ExitReason;
+use vdev::io_apic::IoApic;
+use vdev::message::Interrupt;
 use vdev::processor::Processor;
 use vdev::uart::Uart;
 
@@ -63,6 +65,8 @@ pub struct Partition {
     pub console_lost: AtomicU64,
     /// The 16550 that its guest sees.
     pub uart: Mutex<Uart>,
+    /// The I/O APIC whose one input is the power button's.
+    pub io_apic: Mutex<IoApic>,
     /// The address register of CF8/CFC, where the plan offers these ports.
     pub config_address: Option<AtomicU32>,
     /// The requester IDs of its PCI functions.
@@ -140,9 +144,28 @@ impl Partition {
         self.cores.iter().all(|core| core.mailbox.is_empty())
     }
 
-    /// Puts the ports that hold a state into that of a machine's start.
-    fn reset_ports(&self) {
+    /// Raises `interrupt` in the guest, without an exit; false, and nothing done, if its core
+    /// does not run the guest. For the housekeeping core.
+    ///
+    /// One that comes when the core has just left the guest is dropped there. None is left for
+    /// the partition's next guest, which begins only after its cores have answered requests
+    /// that the housekeeping core has sent later.
+    pub fn interrupt(&self, interrupt: Interrupt) -> bool {
+        let mut cores = self.cores.iter();
+        let core = cores.find(|core| core.id == interrupt.destination);
+        core.is_some_and(|core| core.interrupt(interrupt.vector))
+    }
+
+    /// Presses the guest's power button; false if it has none that it listens to.
+    pub fn press_power_button(&self) -> bool {
+        let wanted = self.io_apic.lock().interrupt(&self.core_ids);
+        matches!(wanted, Ok(Some(interrupt)) if self.interrupt(interrupt))
+    }
+
+    /// Puts the devices that hold a state into that of a machine's start.
+    fn reset_devices(&self) {
         *self.uart.lock() = Uart::new();
+        *self.io_apic.lock() = IoApic::new();
         if let Some(register) = &self.config_address {
             register.store(0, Ordering::Relaxed);
         }

@@ -30,9 +30,11 @@ mod non_maskable;
 mod outside;
 mod plan_misfit;
 pub mod plans;
+mod power_button;
 mod processor_state;
 mod restarts;
 pub mod soak;
+mod spcr;
 mod stops;
 mod transcript;
 mod unfit_machine;
@@ -93,6 +95,7 @@ pub const ALL: &[Case] = &[
         restarts::by_itself_after_fault,
     )
     .using(MONITOR),
+    Case::new("restarts_by_denials", restarts::by_denied_accesses),
     Case::new("restarts_limited", restarts::as_often_as_the_plan_allows),
     Case::new(
         "function_with_requests",
@@ -102,6 +105,9 @@ pub const ALL: &[Case] = &[
     Case::new("function_lost", lost_function::keeps_its_partition_failed).needing(NVME),
     Case::new("managed_partition", managed::partition_without_the_others),
     Case::new("managed_start", managed::guest_that_is_off_starts_again),
+    Case::new("button_stops", power_button::guest_stops_when_asked),
+    Case::new("button_ignored", power_button::deaf_guest_is_forced),
+    Case::new("button_forged", power_button::no_entry_leads_elsewhere),
     Case::new("managed_console", managed::console_in_both_directions),
     Case::new("managed_noise", managed_line::noise_is_passed_over),
     Case::new("managed_flood", managed_line::flood_slows_nobody),
@@ -109,6 +115,10 @@ pub const ALL: &[Case] = &[
     Case::new("managed_absent", managed_line::nobody_is_there),
     Case::new("managed_reset", managed_line::machine_is_reset).needing(MONITOR),
     Case::new("soak", soak::counts_nothing_wrong),
+    Case::new("spcr_absent", spcr::absent),
+    Case::new("spcr_channel", spcr::names_the_channel).needing(MONITOR),
+    Case::new("spcr_console", spcr::names_the_console).needing(MONITOR),
+    Case::new("spcr_unusable", spcr::unusable).needing(MONITOR),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),

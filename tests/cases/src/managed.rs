@@ -47,8 +47,9 @@ pub fn partition_without_the_others(bench: &Bench) -> Result<()> {
     check_events(&mut channel)
 }
 
-/// What happened is told in order, from the first start on.
-fn check_events(channel: &mut Channel) -> Result<()> {
+/// What happened to beta is told in order: its first start, and two rounds of a stop and a
+/// start.
+pub fn check_events(channel: &mut Channel) -> Result<()> {
     let beta = name("beta")?;
     let reply = channel.ask(&Request::Events { from: 0 })?;
     let Answer::Events(page) = reply.answer() else {
@@ -185,7 +186,7 @@ pub fn name(text: &str) -> Result<Name> {
 }
 
 /// Waits until beta is in this state, for this reason.
-fn expect(channel: &mut Channel, state: State, cause: Option<StopCause>) -> Result<()> {
+pub fn expect(channel: &mut Channel, state: State, cause: Option<StopCause>) -> Result<()> {
     let end = deadline();
     loop {
         let found = summary(channel, "beta")?;

@@ -173,6 +173,17 @@ impl Guest {
         }
     }
 
+    /// The same, ended when it was denied more than `limit` accesses, and started anew after
+    /// that so often.
+    #[must_use]
+    pub fn with_denied_limit(self, limit: u32, restarts: u16) -> Self {
+        let guest = self.with_restart_after_faults(restarts);
+        Self {
+            restart: format!("{}\ndenied_limit = {limit}", guest.restart),
+            ..guest
+        }
+    }
+
     /// The partition as the plan's source has it.
     fn source(&self) -> String {
         let Self {
@@ -244,7 +255,7 @@ pub fn describe(machine: &Machine) -> String {
     let (start, iommu) = (MEMORY_START, iommu_word(machine));
     let functions = machine.images.as_ref().map_or("", |_| FUNCTION);
     format!(
-        "version = 2\n[machine]\ncores = {cores:?}\nhousekeeping = 0\n\
+        "version = 3\n[machine]\ncores = {cores:?}\nhousekeeping = 0\n\
          memory = [{{ start = \"{start:#x}\", size = \"{size}M\" }}]\n\
          console = \"0x3f8\"\niommu = \"{iommu}\"\n{functions}"
     )

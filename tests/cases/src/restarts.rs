@@ -70,6 +70,35 @@ pub fn as_often_as_the_plan_allows(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
+/// A guest that is denied more than the plan lets pass is ended, and restarted as after a fault;
+/// one that stays within the limit is not, and the limit is each guest's anew.
+pub fn by_denied_accesses(bench: &Bench) -> Result<()> {
+    const LIMIT_OF_BOTH: u32 = 100;
+    let within = Guest::alpha("denied").with_argument("count=100 lives=2");
+    let beyond = Guest::beta("denied").with_argument("count=101");
+    let guests = [within, beyond].map(|guest| guest.with_denied_limit(LIMIT_OF_BOTH, 1));
+    let mut emulator = start(bench, &guests)?;
+    let (mut alpha, mut beta) = (Vec::new(), Vec::new());
+    let mut survives = false;
+    emulator.wait_for("the second end of beta", LIMIT, |message| {
+        match message {
+            Message::Event(Event::Stopped { name, cause, .. }) => match name.as_str() {
+                "alpha" => alpha.push(cause.clone()),
+                _ => beta.push(cause.clone()),
+            },
+            Message::Console { partition, text } => {
+                survives |= partition == "alpha" && text == "was denied 100 accesses";
+            }
+            _ => {}
+        }
+        (beta.len() == 2).then_some(())
+    })?;
+    ensure!(beta == ["denied access policy"; 2], "beta: {beta:?}");
+    ensure!(alpha == ["reboot"], "alpha: {alpha:?}");
+    ensure!(survives, "alpha did not come to its second end");
+    Ok(())
+}
+
 /// `alpha`, on two cores: its first guest ends as told, the next one stays.
 fn relic(end: &str) -> Guest {
     Guest::alpha("relic")

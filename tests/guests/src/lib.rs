@@ -26,6 +26,7 @@ pub mod control_registers;
 pub mod exits;
 pub mod instruction;
 pub mod interrupts;
+pub mod io_apic;
 pub mod memory;
 pub mod msix;
 pub mod nvme;

@@ -165,16 +165,38 @@ impl Channel {
         self.line.write(bytes).context("writing to the channel")
     }
 
+    /// Waits until `text` has come, from something else than Bulkhead's server.
+    pub fn listen_for(&mut self, text: &str) -> Result<()> {
+        let end = Instant::now().checked_add(ANSWER_LIMIT);
+        let (mut said, mut bytes) = (Vec::new(), [0; 256]);
+        while end.is_some_and(|end| Instant::now() < end) {
+            let count = self.receive(&mut bytes)?;
+            said.extend(bytes.iter().take(count));
+            if String::from_utf8_lossy(&said).contains(text) {
+                return Ok(());
+            }
+        }
+        bail!(
+            "no `{text}` in `{}` within {ANSWER_LIMIT:?}",
+            String::from_utf8_lossy(&said)
+        )
+    }
+
+    /// Takes what has come; how many bytes.
+    fn receive(&mut self, bytes: &mut [u8]) -> Result<usize> {
+        match self.line.read(bytes) {
+            Ok(0) => bail!("the channel is closed"),
+            Ok(count) => Ok(count),
+            Err(error) if is_pause(&error) => Ok(0),
+            Err(error) => Err(error).context("reading the channel"),
+        }
+    }
+
     fn listen(&mut self, id: u32) -> Result<Reply> {
         let end = Instant::now().checked_add(ANSWER_LIMIT);
         let mut bytes = [0; 256];
         while end.is_some_and(|end| Instant::now() < end) {
-            let count = match self.line.read(&mut bytes) {
-                Ok(0) => bail!("the channel is closed"),
-                Ok(count) => count,
-                Err(error) if is_pause(&error) => 0,
-                Err(error) => return Err(error).context("reading the channel"),
-            };
+            let count = self.receive(&mut bytes)?;
             for byte in bytes.iter().take(count) {
                 if let Some(frame) = self.decoder.push(*byte)
                     && let Some(reply) = reply(&frame, id)

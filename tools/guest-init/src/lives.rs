@@ -45,7 +45,7 @@ impl Found {
             let disk = None;
             return Ok(Self { search, disk });
         }
-        modules::load_all("/modules")?;
+        modules::load("nvme")?;
         let disk = Disk::open(expectation)?.ok_or(io::ErrorKind::NotFound)?;
         let round = disk.round(storage::random_seed(), ROUND_BYTES, expectation.cores)?;
         Ok(Self {

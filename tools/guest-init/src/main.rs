@@ -1,7 +1,8 @@
 //! The initial RAM disk's own program: checks what a partition was promised.
 //!
 //! It is process 1 of a stock Linux kernel. It mounts the usual file systems, loads the NVMe
-//! driver if there is to be a disk, checks, prints one line of JSON for each finding (`check: {…}`), and powers off.
+//! driver if there is to be a disk, checks, prints one line of JSON for each finding (`check: {…}`), and powers off,
+//! at once if the power button is pressed: see [`power_button`].
 //! What to expect is on the kernel's command line, as `bulkhead.…=…`: see [`expectation`].
 //!
 //! It is one process from start to end: the start of another would execute CPUID in its C
@@ -22,6 +23,7 @@ mod lives;
 mod memory;
 mod modes;
 mod modules;
+mod power_button;
 mod storage;
 mod system;
 
@@ -52,8 +54,9 @@ fn run() -> io::Result<()> {
     let expectation = Expectation::parse(&fs::read_to_string("/proc/cmdline")?);
     system::lock_memory()?;
     if expectation.has_disk() && !expectation.is_loading_by_itself() {
-        modules::load_all("/modules")?;
+        modules::load("nvme")?;
     }
+    power_button::obey()?;
     modes::run(&expectation, &boot)
 }
 

@@ -1,5 +1,5 @@
-//! Kernel modules, in the order of their file names: the tool that made the initial RAM disk
-//! has put the dependencies first.
+//! Drivers as kernel modules, a folder each, in the order of the file names: the tool that
+//! made the initial RAM disk has put the dependencies first.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,9 +7,13 @@ use std::path::Path;
 
 use crate::system;
 
-/// Loads every module of `folder`; a folder that is not there has none.
-pub fn load_all(folder: &str) -> io::Result<()> {
-    if !Path::new(folder).exists() {
+/// Where the folders are.
+const MODULES: &str = "/modules";
+
+/// Loads the driver `name`; one that the initial RAM disk does not have is part of the kernel.
+pub fn load(name: &str) -> io::Result<()> {
+    let folder = Path::new(MODULES).join(name);
+    if !folder.exists() {
         return Ok(());
     }
     let mut paths = Vec::new();

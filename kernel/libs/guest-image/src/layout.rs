@@ -58,6 +58,8 @@ pub const ECAM_BYTES: u64 = 1 << 20;
 pub const SYNTHETIC: GuestPhysical = GuestPhysical::new(0xb010_0000);
 /// How many bytes all of them have.
 pub const SYNTHETIC_BYTES: u64 = 1 << 20;
+/// The I/O APIC's page.
+pub const IO_APIC: GuestPhysical = GuestPhysical::new(0xfec0_0000);
 /// The local APICs' page, where x2APIC mode leaves nothing.
 pub const LOCAL_APIC: GuestPhysical = GuestPhysical::new(0xfee0_0000);
 /// The first RAM above 4 GiB.

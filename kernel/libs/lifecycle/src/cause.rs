@@ -25,6 +25,8 @@ pub enum StopCause {
     DeliveryFault,
     /// The guest executes memory that it does not have.
     ExecutesNothing(u64),
+    /// The guest was denied more than the plan lets pass.
+    DeniedPolicy,
 }
 
 impl StopCause {
@@ -54,6 +56,7 @@ impl fmt::Display for StopCause {
                     "executes memory that it does not have, at {address:#x}"
                 )
             }
+            Self::DeniedPolicy => formatter.write_str("denied access policy"),
         }
     }
 }

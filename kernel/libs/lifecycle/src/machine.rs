@@ -20,6 +20,8 @@ pub enum State {
     Starting,
     /// Its guest runs.
     Running,
+    /// Its guest runs, and has been asked to switch itself off.
+    Asked,
     /// Its cores are leaving the guest, its functions are being reset, its memory cleared.
     Stopping,
     /// Nothing, and it cannot be started again: something of it did not come back.
@@ -63,6 +65,8 @@ pub struct Lifecycle {
     policy: Restart,
     state: State,
     next: Next,
+    /// When a guest that was asked is made to leave.
+    patient_until: u64,
     cause: Option<StopCause>,
     failure: Option<Failure>,
     since: u64,
@@ -78,6 +82,7 @@ impl Lifecycle {
             policy,
             state: State::Starting,
             next: Next::Stay,
+            patient_until: 0,
             cause: None,
             failure: None,
             since: 0,
@@ -110,8 +115,14 @@ impl Lifecycle {
         match self.state {
             State::Failed => true,
             State::Stopped => self.next == Next::Stay,
-            State::Starting | State::Running | State::Stopping => false,
+            State::Starting | State::Running | State::Asked | State::Stopping => false,
         }
+    }
+
+    /// Whether its guest runs.
+    #[must_use]
+    pub const fn runs(&self) -> bool {
+        matches!(self.state, State::Running | State::Asked)
     }
 
     /// How often it was started.
@@ -153,6 +164,9 @@ impl Lifecycle {
     pub fn ended(&mut self, cause: StopCause, now: u64) -> Afterwards {
         self.cause = Some(cause);
         if self.state != State::Running {
+            if self.state == State::Asked {
+                self.enter(State::Stopping, now);
+            }
             return match self.next {
                 Next::Stay => Afterwards::Stays,
                 Next::StartAt(_) => Afterwards::Restarts(0),
@@ -224,7 +238,7 @@ impl Lifecycle {
         match self.state {
             State::Failed => return Err(Refused),
             State::Starting | State::Running => {}
-            State::Stopping => self.next = Next::StartAt(0),
+            State::Asked | State::Stopping => self.next = Next::StartAt(0),
             State::Stopped => self.begin(now),
         }
         Ok(Answer::Noted)
@@ -234,11 +248,7 @@ impl Lifecycle {
     pub fn request_stop(&mut self, now: u64) -> Answer {
         self.next = Next::Stay;
         match self.state {
-            State::Running => {
-                self.enter(State::Stopping, now);
-                self.cause = Some(StopCause::Administrator);
-                return Answer::Kick;
-            }
+            State::Running | State::Asked => return self.force(now),
             // What boot or a request has begun is not started.
             State::Starting => self.enter(State::Stopped, now),
             State::Stopped | State::Stopping | State::Failed => {}
@@ -246,17 +256,64 @@ impl Lifecycle {
         Answer::Noted
     }
 
+    fn force(&mut self, now: u64) -> Answer {
+        self.enter(State::Stopping, now);
+        self.cause = Some(StopCause::Administrator);
+        Answer::Kick
+    }
+
     /// The administrator wants it to start anew.
     ///
     /// # Errors
     /// It has failed.
     pub fn request_restart(&mut self, now: u64) -> Result<Answer, Refused> {
-        if self.state != State::Running {
+        if !self.runs() {
             return self.request_start(now);
         }
         let answer = self.request_stop(now);
         self.next = Next::StartAt(0);
         Ok(answer)
+    }
+
+    /// The administrator wants it to stop, and its guest, if one runs, was asked to switch
+    /// itself off; what has not ended at the time `until` is made to.
+    pub fn request_polite_stop(&mut self, until: u64, now: u64) {
+        if self.runs() {
+            self.be_patient(until, now);
+            self.next = Next::Stay;
+        } else {
+            self.request_stop(now);
+        }
+    }
+
+    /// The administrator wants it to start anew, and its guest, if one runs, was asked to
+    /// switch itself off; what has not ended at the time `until` is made to.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub fn request_polite_restart(&mut self, until: u64, now: u64) -> Result<(), Refused> {
+        if !self.runs() {
+            return self.request_start(now).map(|_| ());
+        }
+        self.be_patient(until, now);
+        self.next = Next::StartAt(0);
+        Ok(())
+    }
+
+    /// Asked once more, a guest is given the new time.
+    fn be_patient(&mut self, until: u64, now: u64) {
+        if self.state == State::Running {
+            self.enter(State::Asked, now);
+        }
+        self.patient_until = until;
+    }
+
+    /// Whether its guest has to be made to leave now, because it was asked in vain.
+    pub fn lose_patience(&mut self, now: u64) -> Answer {
+        if self.state == State::Asked && now >= self.patient_until {
+            return self.force(now);
+        }
+        Answer::Noted
     }
 }
 

@@ -69,6 +69,7 @@ fn only_faults_are_faults() {
         StopCause::MachineCheck,
         StopCause::DeliveryFault,
         StopCause::ExecutesNothing(3),
+        StopCause::DeniedPolicy,
     ];
     assert!(faults.into_iter().all(StopCause::is_fault));
     let wishes = [
@@ -166,6 +167,69 @@ fn a_stop_ends_the_pause_before_a_restart() {
 }
 
 #[test]
+fn a_guest_that_is_asked_ends_by_itself_or_is_made_to() {
+    let mut life = running(Restart::OnReboot, 0);
+    life.request_polite_stop(100, 10);
+    assert_eq!((life.state(), life.runs()), (State::Asked, true));
+    assert_eq!(life.lose_patience(99), Answer::Noted);
+    // What follows is the administrator's wish, however the guest ends.
+    assert_eq!(end(&mut life, StopCause::Reset, 50), Afterwards::Stays);
+    assert_eq!(life.lose_patience(100), Answer::Noted);
+    assert!(!life.is_due(u64::MAX));
+    life.request_start(200).unwrap();
+    life.started(200);
+    life.request_polite_stop(300, 210);
+    assert_eq!(life.lose_patience(300), Answer::Kick);
+    assert_eq!(life.state(), State::Stopping);
+    assert_eq!(life.cause(), Some(StopCause::Administrator));
+    assert_eq!(life.lose_patience(301), Answer::Noted);
+}
+
+#[test]
+fn a_guest_that_is_asked_to_make_room_for_the_next_is_followed_by_it() {
+    let mut life = running(Restart::Never, 0);
+    life.request_polite_restart(100, 1).unwrap();
+    assert_eq!(
+        end(&mut life, StopCause::PowerOff, 2),
+        Afterwards::Restarts(0)
+    );
+    assert!(life.is_due(2));
+    life.started(2);
+    // Asked to stop, and then wanted all the same; asked again, it gets the new time.
+    life.request_polite_stop(10, 3);
+    life.request_start(4).unwrap();
+    life.request_polite_restart(20, 5).unwrap();
+    assert_eq!(life.milliseconds_in_state(6), 3);
+    assert_eq!(life.lose_patience(19), Answer::Noted);
+    assert_eq!(life.lose_patience(20), Answer::Kick);
+    life.ended(StopCause::Administrator, 20);
+    life.stopped(21);
+    assert!(life.is_due(21));
+    // Nobody is there to be asked.
+    life.request_polite_stop(u64::MAX, 22);
+    assert_eq!(life.state(), State::Stopped);
+    life.request_polite_restart(u64::MAX, 23).unwrap();
+    assert_eq!(life.state(), State::Starting);
+}
+
+#[test]
+fn a_guest_that_is_asked_can_be_forced() {
+    for restarts in [false, true] {
+        let mut life = running(Restart::Never, 0);
+        life.request_polite_stop(u64::MAX, 1);
+        let answer = if restarts {
+            life.request_restart(2)
+        } else {
+            Ok(life.request_stop(2))
+        };
+        assert_eq!(answer, Ok(Answer::Kick));
+        life.ended(StopCause::Administrator, 3);
+        life.stopped(4);
+        assert_eq!(life.is_due(5), restarts);
+    }
+}
+
+#[test]
 fn nothing_revives_what_has_failed() {
     let now = 1;
     let mut life = running(Restart::OnReboot, 0);
@@ -177,6 +241,8 @@ fn nothing_revives_what_has_failed() {
     assert!(!life.is_due(u64::MAX));
     assert_eq!(life.request_start(now), Err(Refused));
     assert_eq!(life.request_restart(now), Err(Refused));
+    assert_eq!(life.request_polite_restart(9, now), Err(Refused));
+    life.request_polite_stop(9, now);
     assert_eq!(life.request_stop(now), Answer::Noted);
     assert_eq!(life.state(), State::Failed);
     assert_eq!(life.failure(), Some(failure));
@@ -192,6 +258,8 @@ enum Happening {
     AskStart,
     AskStop,
     AskRestart,
+    AskPoliteStop,
+    AskPoliteRestart,
     Passes(u64),
 }
 
@@ -205,6 +273,8 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         Just(Happening::AskStart),
         Just(Happening::AskStop),
         Just(Happening::AskRestart),
+        Just(Happening::AskPoliteStop),
+        Just(Happening::AskPoliteRestart),
         (0_u64..100_000).prop_map(Happening::Passes),
         Just(Happening::Passes(0)),
         Just(Happening::Fails),
@@ -219,7 +289,8 @@ fn may_follow(from: State, to: State) -> bool {
             (from, to),
             (State::Stopped, State::Starting)
                 | (State::Starting, State::Running | State::Stopped)
-                | (State::Running, State::Stopping)
+                | (State::Running, State::Asked | State::Stopping)
+                | (State::Asked, State::Stopping)
                 | (State::Stopping, State::Stopped)
         )
 }
@@ -231,12 +302,12 @@ proptest! {
         limit in 1_u16..4,
     ) {
         let mut life = Lifecycle::prepared(Restart::OnFault { limit });
-        let (mut now, mut stop_is_last) = (0_u64, false);
+        let (mut now, mut patient_until, mut stop_is_last) = (0_u64, 0, false);
         for happening in happenings {
             let before = life.state();
             match happening {
                 // Only a guest that runs, or is being made to leave, can end.
-                Happening::Ends(cause) if matches!(before, State::Running | State::Stopping) => {
+                Happening::Ends(cause) if life.runs() || before == State::Stopping => {
                     life.ended(cause, now);
                 }
                 Happening::Ends(_) => {}
@@ -249,9 +320,20 @@ proptest! {
                     life.request_stop(now);
                     stop_is_last = true;
                 }
+                Happening::AskPoliteStop => {
+                    patient_until = now + 5_000;
+                    life.request_polite_stop(patient_until, now);
+                    stop_is_last = true;
+                }
+                Happening::AskPoliteRestart => {
+                    patient_until = now + 5_000;
+                    stop_is_last &= life.request_polite_restart(patient_until, now).is_err();
+                }
                 Happening::Passes(milliseconds) => {
                     now += milliseconds;
                     life.is_due(now);
+                    life.lose_patience(now);
+                    prop_assert!(life.state() != State::Asked || now < patient_until);
                 }
             }
             prop_assert!(may_follow(before, life.state()), "{:?} to {:?}", before, life.state());

@@ -15,7 +15,7 @@ use core::fmt;
 use crate::{Plan, crc32c};
 
 /// The version of the binary form that this library writes, and the only one that it reads.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"BLKHPLAN";
 
@@ -121,7 +121,7 @@ mod tests {
             decode(&bytes)
         };
         assert_eq!(with(0, 1), Err(DecodeError::NotAPlan));
-        assert_eq!(with(8, 3), Err(DecodeError::Version(1)));
+        assert_eq!(with(8, 1), Err(DecodeError::Version(2)));
         assert_eq!(with(25, 1), Err(DecodeError::Checksum));
     }
 

@@ -44,6 +44,7 @@ pub use fit::{ActualMachine, Fit, check_images, fit};
 pub use format::{DecodeError, FORMAT_VERSION, decode, encode};
 pub use limits::{
     MAX_COMMAND_LINE, MAX_FUNCTIONS, MAX_NAME, MAX_PARTITIONS, MAX_RESTARTS, is_partition_name,
+    serial_ports_overlap,
 };
 pub use model::{
     Function, Image, ImageIndex, Iommu, Machine, MachineFunction, Partition, Plan, Restart,

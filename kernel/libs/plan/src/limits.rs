@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 
 use addr::PageSize;
 
-use crate::{Function, Iommu, Partition, PartitionPlace, Place, Plan, Restart, Rule, Violation};
+use crate::{
+    Function, Iommu, Partition, PartitionPlace, Place, Plan, Restart, Rule, SerialPort, Violation,
+};
 
 /// The most partitions that a plan may have.
 pub const MAX_PARTITIONS: usize = 64;
@@ -44,29 +46,48 @@ pub fn check_limits(plan: &Plan, violations: &mut Vec<Violation>) {
         check_functions(plan, partition, &mut add);
         check_image(partition, &mut add);
         check_restart(partition, &mut add);
+        check_denied_limit(partition, &mut add);
     }
 }
 
+/// Whether the 16550s whose first I/O ports are `one` and `other` have a port in common.
+#[must_use]
+pub const fn serial_ports_overlap(one: u16, other: u16) -> bool {
+    one.abs_diff(other) < SERIAL_PORTS
+}
+
 fn check_serial_ports(plan: &Plan, violations: &mut Vec<Violation>) {
-    let console = (Place::Console, plan.machine.console.port);
+    let console = plan.machine.console;
     let management = plan.machine.management;
-    let management = management.map(|serial| (Place::Management, serial.port));
-    for (place, port) in core::iter::once(console).chain(management) {
-        if port == 0 || port.checked_add(SERIAL_PORTS - 1).is_none() {
+    let both = [
+        (Place::Console, Some(console)),
+        (Place::Management, management),
+    ];
+    for (place, serial) in both {
+        if let Some(SerialPort::At(port)) = serial
+            && (port == 0 || port.checked_add(SERIAL_PORTS - 1).is_none())
+        {
             let what = format!("there is no 16550 at I/O port {port:#x}");
             violations.push(Violation::new(Rule::SerialPortInvalid, place, what));
         }
     }
-    let (_, console) = console;
-    if let Some((place, port)) = management
-        && console.abs_diff(port) < SERIAL_PORTS
-    {
-        let what = format!(
-            "the management channel's ports from {port:#x} on are the console's from {console:#x} on"
-        );
-        violations
-            .push(Violation::new(Rule::SerialPortsOverlap, place, what).against(Place::Console));
-    }
+    let what = match (console, management) {
+        (SerialPort::At(console), Some(SerialPort::At(port)))
+            if serial_ports_overlap(console, port) =>
+        {
+            format!(
+                "the management channel's ports from {port:#x} on are the console's from \
+                 {console:#x} on"
+            )
+        }
+        (SerialPort::Spcr, Some(SerialPort::Spcr)) => {
+            "the management channel's line is the console's: SPCR names one".into()
+        }
+        // What SPCR names is held against the other when it is known.
+        _ => return,
+    };
+    let violation = Violation::new(Rule::SerialPortsOverlap, Place::Management, what);
+    violations.push(violation.against(Place::Console));
 }
 
 /// Whether a partition may be called `text`: 1 to [`MAX_NAME`] lower-case letters, digits and
@@ -197,5 +218,13 @@ fn check_restart(partition: &Partition, add: &mut Add<'_>) {
             Rule::RestartLimitInvalid,
             what,
         );
+    }
+}
+
+fn check_denied_limit(partition: &Partition, add: &mut Add<'_>) {
+    if partition.denied_limit == Some(0) {
+        let name = &partition.name;
+        let what = format!("partition {name:?} is to be stopped before it is denied anything");
+        add(PartitionPlace::DeniedLimit, Rule::DeniedLimitInvalid, what);
     }
 }

@@ -36,16 +36,20 @@ pub struct Machine {
     pub iommu: Iommu,
 }
 
-/// A 16550 at an I/O port.
+/// Where a 16550 is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SerialPort {
-    /// The port of its first register.
-    pub port: u16,
+pub enum SerialPort {
+    /// Its first register is at this I/O port.
+    At(u16),
+    /// Where the firmware's table SPCR says.
+    Spcr,
 }
 
 impl SerialPort {
+    /// The I/O port of the PC's first serial port.
+    pub const FIRST_PORT: u16 = 0x3f8;
     /// The PC's first serial port.
-    pub const FIRST: Self = Self { port: 0x3f8 };
+    pub const FIRST: Self = Self::At(Self::FIRST_PORT);
 }
 
 /// What the plan asks of the IOMMU.
@@ -84,6 +88,8 @@ pub struct Partition {
     pub restart: Restart,
     /// Whether it is offered the configuration ports 0xcf8 and 0xcfc besides ECAM.
     pub config_ports: bool,
+    /// How many accesses its guest may be denied before it is stopped; without it, any number.
+    pub denied_limit: Option<u32>,
 }
 
 /// A PCI function given to a partition.

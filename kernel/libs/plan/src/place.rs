@@ -52,6 +52,8 @@ pub enum PartitionPlace {
     CommandLine,
     /// How often it may be restarted.
     RestartLimit,
+    /// How often it may be denied something.
+    DeniedLimit,
 }
 
 impl Place {
@@ -96,6 +98,7 @@ impl fmt::Display for PartitionPlace {
             Self::InitialRamdisk => formatter.write_str(".image.initrd"),
             Self::CommandLine => formatter.write_str(".image.command_line"),
             Self::RestartLimit => formatter.write_str(".restart_limit"),
+            Self::DeniedLimit => formatter.write_str(".denied_limit"),
         }
     }
 }

@@ -40,7 +40,7 @@ rules! {
     /// The source is no TOML.
     Syntax, "syntax", "correct the TOML here";
     /// The source is for another version of the plan's format.
-    UnsupportedVersion, "unsupported-version", "write `version = 2`, or use the tool of that version";
+    UnsupportedVersion, "unsupported-version", "write `version = 3`, or use the tool of that version";
     /// A key that no plan has.
     UnknownKey, "unknown-key", "remove the key, or correct its spelling";
     /// A key that must be there is not.
@@ -105,6 +105,8 @@ rules! {
     CommandLineCharacter, "command-line-character", "remove the control character";
     /// A number of restarts that is none, or without end.
     RestartLimitInvalid, "restart-limit-invalid", "allow 1 to 1000 restarts in a row";
+    /// A limit of denied accesses at which no guest could begin.
+    DeniedLimitInvalid, "denied-limit-invalid", "allow at least one denied access, or remove the limit";
     /// An image is not there.
     ImageMissing, "image-missing", "put the image there, or correct its name";
     /// An image has no bytes.

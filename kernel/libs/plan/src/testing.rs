@@ -36,6 +36,7 @@ fn partition(name: &str, cores: &[u32], start: u64, bytes: u64) -> Partition {
         },
         config_ports: false,
         restart: Restart::OnReboot,
+        denied_limit: None,
     }
 }
 
@@ -128,23 +129,30 @@ fn any_partition() -> impl Strategy<Value = Partition> {
         any_image(),
         any::<bool>(),
         any_restart(),
+        proptest::option::of(0_u32..3),
     )
         .prop_map(
-            |(name, cores, memory, functions, image, config_ports, restart)| Partition {
-                name,
-                cores,
-                memory,
-                functions,
-                image,
-                config_ports,
-                restart,
+            |(name, cores, memory, functions, image, config_ports, restart, denied_limit)| {
+                Partition {
+                    name,
+                    cores,
+                    memory,
+                    functions,
+                    image,
+                    config_ports,
+                    restart,
+                    denied_limit,
+                }
             },
         )
 }
 
 /// Small plans, right and wrong ones, in which conflicts are common.
 pub fn any_plan() -> impl Strategy<Value = Plan> {
-    let port = (0x2f0_u16..0x400).prop_map(|port| SerialPort { port });
+    let port = prop_oneof![
+        (0x2f0_u16..0x400).prop_map(SerialPort::At),
+        Just(SerialPort::Spcr),
+    ];
     let management = proptest::option::of(port);
     let machine = (any_ranges(), management).prop_map(|(memory, management)| Machine {
         cores: (0..8).map(ApicId).collect(),

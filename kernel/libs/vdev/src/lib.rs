@@ -3,7 +3,7 @@
 //! Pure logic, without allocation and without state other than what the caller keeps:
 //!
 //! - policy, deny first: [`msr`], [`cpuid`], [`icr`], [`local_vector_table`], [`message`];
-//! - devices: [`uart`], [`power`], [`kvm_clock`], [`config_space`], [`msix`];
+//! - devices: [`uart`], [`power`], [`io_apic`], [`kvm_clock`], [`config_space`], [`msix`];
 //! - the frequency that clocks are told by: [`tsc`];
 //! - what a trapped memory access means: [`mov`], [`walk`];
 //! - the words of the counters: [`exit_reason`].
@@ -17,6 +17,7 @@ pub mod config_space;
 pub mod cpuid;
 pub mod exit_reason;
 pub mod icr;
+pub mod io_apic;
 pub mod kvm_clock;
 pub mod local_vector_table;
 pub mod message;

@@ -10,7 +10,7 @@ use addr::ApicId;
 /// Vectors below are exceptions.
 const LOWEST_VECTOR: u8 = 16;
 /// Bits 63:20 of every message's address.
-const ADDRESS_BASE: u64 = 0xfee0_0000;
+pub(crate) const ADDRESS_BASE: u64 = 0xfee0_0000;
 const ADDRESS_BASE_MASK: u64 = !0xf_ffff;
 /// Bits 11:4 and 1:0. An extended destination ID, where a hypervisor offers it, is in 11:5.
 const ADDRESS_RESERVED: u64 = 0xff0 | 0b11;

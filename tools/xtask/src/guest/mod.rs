@@ -15,8 +15,9 @@ use crate::progress;
 use archive::Archive;
 use package::KernelPackage;
 
-/// The driver that the example's guests need.
-const DRIVER: &str = "nvme";
+/// The drivers that the example's guests need: for the disk, for the power button, and for
+/// reading what the button says.
+const DRIVERS: [&str; 3] = ["nvme", "button", "evdev"];
 /// What the guests' init program is built for: the C library is linked into it.
 const INIT_TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -60,7 +61,8 @@ fn build_init(paths: &Paths) -> Result<PathBuf> {
     Ok(target.join(INIT_TARGET).join("release").join("guest-init"))
 }
 
-/// The initial RAM disk: the init program, the modules in loading order, the mount points.
+/// The initial RAM disk: the init program, each driver's modules in loading order, the mount
+/// points.
 fn make_archive(init: &Path, package: &KernelPackage) -> Result<Vec<u8>> {
     let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
     let mut archive = Archive::default();
@@ -72,9 +74,13 @@ fn make_archive(init: &Path, package: &KernelPackage) -> Result<Vec<u8>> {
     // is polled for ever, and each poll exits.
     archive.add_file("dev/console", &[])?;
     archive.add_program("init", &read(init)?)?;
-    for (index, path) in package.modules.iter().enumerate() {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        archive.add_file(&format!("modules/{index:02}-{name}"), &read(path)?)?;
+    for driver in &package.drivers {
+        let folder = format!("modules/{}", driver.name);
+        archive.add_folder(&folder)?;
+        for (index, path) in driver.modules.iter().enumerate() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            archive.add_file(&format!("{folder}/{index:02}-{name}"), &read(path)?)?;
+        }
     }
     archive.finish()
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::DRIVER;
+use super::DRIVERS;
 use super::module::Modules;
 use crate::command;
 use crate::paths::Paths;
@@ -27,7 +27,16 @@ const MODULES: &str = "modules";
 pub struct KernelPackage {
     /// The bzImage as shipped.
     pub kernel: PathBuf,
-    /// The driver's modules, in loading order.
+    /// The drivers that a guest needs.
+    pub drivers: Vec<Driver>,
+}
+
+/// A driver of the kernel's.
+#[derive(Debug, Clone)]
+pub struct Driver {
+    /// Its module's name.
+    pub name: &'static str,
+    /// Its modules, in loading order.
     pub modules: Vec<PathBuf>,
 }
 
@@ -47,9 +56,11 @@ pub fn find(paths: &Paths) -> Result<KernelPackage> {
         },
     };
     let folder = cache.join(&name);
-    if !folder.exists() {
-        fetch(&cache, &name)?;
+    // One that an earlier version has made may lack a driver.
+    if let Ok(package) = open(&folder) {
+        return Ok(package);
     }
+    fetch(&cache, &name)?;
     open(&folder)
 }
 
@@ -86,7 +97,9 @@ fn fetch(cache: &Path, name: &str) -> Result<()> {
     let _ = fs::remove_dir_all(&draft);
     fs::create_dir_all(&draft).with_context(|| format!("making {}", draft.display()))?;
     let result = fetch_into(&draft, name).and_then(|result| {
-        fs::rename(result, cache.join(name)).context("moving the kernel package into the cache")
+        let folder = cache.join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::rename(result, folder).context("moving the kernel package into the cache")
     });
     fs::remove_dir_all(&draft)?;
     result
@@ -107,9 +120,11 @@ fn fetch_into(draft: &Path, name: &str) -> Result<PathBuf> {
     let kernel = find_file(&tree.join("boot"), |file| file.starts_with("vmlinuz-"))?;
     fs::copy(kernel, result.join(KERNEL))?;
     let modules = Modules::find(&find_modules(&tree)?)?;
-    for module in modules.in_loading_order(DRIVER)? {
-        let file = module.file_name().context("a module has no name")?;
-        fs::copy(&module, result.join(MODULES).join(file))?;
+    for driver in DRIVERS {
+        for module in modules.in_loading_order(driver)? {
+            let file = module.file_name().context("a module has no name")?;
+            fs::copy(&module, result.join(MODULES).join(file))?;
+        }
     }
     Ok(result)
 }
@@ -137,9 +152,14 @@ fn open(folder: &Path) -> Result<KernelPackage> {
         bail!("{} is not whole; remove it and try again", folder.display());
     }
     let modules = Modules::find(&folder.join(MODULES))?;
+    let driver = |name| {
+        let modules = modules.in_loading_order(name)?;
+        Ok(Driver { name, modules })
+    };
+    let drivers: Result<_> = DRIVERS.into_iter().map(driver).collect();
     Ok(KernelPackage {
         kernel,
-        modules: modules.in_loading_order(DRIVER)?,
+        drivers: drivers?,
     })
 }
 

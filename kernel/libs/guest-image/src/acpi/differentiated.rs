@@ -6,12 +6,13 @@
 use alloc::vec::Vec;
 
 use acpi_tables::aml::{
-    AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Memory32Fixed, Name, Package, Path,
-    ResourceTemplate, Scope,
+    AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Interrupt, Memory32Fixed, Method,
+    Name, Notify, Package, Path, ResourceTemplate, Scope,
 };
 use acpi_tables::{Aml, AmlSink};
 use addr::{Address, GuestPhysical, Range};
 
+use super::fixed::POWER_BUTTON_INTERRUPT;
 use super::table::table;
 use super::{AcpiError, Description};
 
@@ -23,6 +24,9 @@ const SERIAL_PORTS: u8 = 8;
 /// `_STA`: present, enabled, shown, functioning (ACPI 6.5, section 6.3.7 "_STA (Device
 /// Status)").
 const STATUS_WORKING: u8 = 0xf;
+/// The notification of a button that was pressed (ACPI 6.5, section 5.6.6 "Device Object
+/// Notifications").
+const PRESSED: u8 = 0x80;
 
 /// The table for `description`.
 pub(super) fn differentiated(description: &Description<'_>) -> Result<Vec<u8>, AcpiError> {
@@ -30,6 +34,8 @@ pub(super) fn differentiated(description: &Description<'_>) -> Result<Vec<u8>, A
     devices.add(&pci_root(description)?);
     devices.add(&reserved(description.ecam)?);
     devices.add(&serial_port());
+    devices.add(&power_button());
+    devices.add(&events());
     for (uid, _) in (0_u32..).zip(description.cores) {
         devices.add(&processor(uid));
     }
@@ -114,6 +120,38 @@ fn serial_port() -> Encoded {
             &Name::new(Path::new("_UID"), &0_u8),
             &Name::new(Path::new("_STA"), &STATUS_WORKING),
             &current_resources(&resources),
+        ],
+    )
+}
+
+/// The power button as a device (ACPI 6.5, section 4.8.2.2.1.2 "Control Method Power
+/// Button").
+fn power_button() -> Encoded {
+    device(
+        "PWRB",
+        &[
+            &Name::new(Path::new("_HID"), &EISAName::new("PNP0C0C")),
+            &Name::new(Path::new("_UID"), &0_u8),
+        ],
+    )
+}
+
+/// The device by whose interrupt a hardware-reduced system tells of events (ACPI 6.5, section
+/// 5.6.9 "Interrupt-signaled ACPI Events"). There is one event: the power button was pressed.
+fn events() -> Encoded {
+    let mut resources = Encoded::default();
+    let (consumer, edge, active_low, shared) = (true, true, false, false);
+    let interrupt = Interrupt::new(consumer, edge, active_low, shared, POWER_BUTTON_INTERRUPT);
+    resources.add(&interrupt);
+    let button = Path::new("PWRB");
+    let press = Notify::new(&button, &PRESSED);
+    device(
+        "GED0",
+        &[
+            &Name::new(Path::new("_HID"), &"ACPI0013"),
+            &Name::new(Path::new("_UID"), &0_u8),
+            &current_resources(&resources),
+            &Method::new(Path::new("_EVT"), 1, true, alloc::vec![&press]),
         ],
     )
 }

@@ -9,7 +9,7 @@ use addr::{ApicId, GuestPhysical, Range};
 
 use super::table::{OEM_ID, OEM_REVISION, OEM_TABLE_ID, table};
 use super::{AcpiError, Description};
-use crate::layout::LOCAL_APIC;
+use crate::layout::{IO_APIC, LOCAL_APIC};
 
 /// I/O ports of the registers that a partition's guest may power itself off or reset with.
 pub mod port {
@@ -20,6 +20,9 @@ pub mod port {
     /// Reset register (ACPI 6.5, section 4.8.3.6 "Reset Register").
     pub const RESET: u16 = 0x602;
 }
+
+/// The global system interrupt of the I/O APIC's one input: above those that PCs keep for ISA.
+pub(super) const POWER_BUTTON_INTERRUPT: u32 = 16;
 
 /// What a write to the reset register must be.
 pub(crate) const RESET_VALUE: u8 = 1;
@@ -32,11 +35,13 @@ const CMOS_RTC_NOT_PRESENT: u16 = 1 << 5;
 /// The fixed ACPI description table (ACPI 6.5, section 5.2.9).
 ///
 /// Physical destination mode is forced: an inter-processor interrupt then names one core,
-/// which is the shortest way through the check of a partition's ICR writes.
+/// which is the shortest way through the check of a partition's ICR writes. The power button
+/// is a device of the DSDT.
 pub(super) fn fixed_description(differentiated: GuestPhysical) -> Vec<u8> {
     let mut builder = FADTBuilder::new(OEM_ID, OEM_TABLE_ID, OEM_REVISION)
         .dsdt_64(differentiated.as_u64())
         .flag(Flags::Wbinvd)
+        .flag(Flags::PwrButton)
         .flag(Flags::ResetRegSup)
         .flag(Flags::Headless)
         .flag(Flags::ForceApicPhysicalDestinationMode)
@@ -63,14 +68,21 @@ fn io_register(port: u16) -> GAS {
 }
 
 /// The multiple APIC description table (ACPI 6.5, section 5.2.12), with one processor local
-/// x2APIC structure (section 5.2.12.12) a core and no 8259s (`PCAT_COMPAT` clear).
+/// x2APIC structure (section 5.2.12.12) a core, one I/O APIC (section 5.2.12.3) and no 8259s
+/// (`PCAT_COMPAT` clear).
 pub(super) fn interrupt_controllers(cores: &[ApicId]) -> Result<Vec<u8>, AcpiError> {
+    const IO_APIC_STRUCTURE: u8 = 1;
     const PROCESSOR_LOCAL_X2APIC: u8 = 9;
     const ENABLED: u32 = 1;
-    let local_apic = u32::try_from(LOCAL_APIC.as_u64()).map_err(|_| AcpiError::NoRoom)?;
+    let low = |at: GuestPhysical| u32::try_from(at.as_u64()).map_err(|_| AcpiError::NoRoom);
     let mut body = Vec::new();
-    body.dword(local_apic);
+    body.dword(low(LOCAL_APIC)?);
     body.dword(0);
+    body.byte(IO_APIC_STRUCTURE);
+    body.byte(12);
+    body.word(0);
+    body.dword(low(IO_APIC)?);
+    body.dword(POWER_BUTTON_INTERRUPT);
     for (uid, core) in (0_u32..).zip(cores) {
         body.byte(PROCESSOR_LOCAL_X2APIC);
         body.byte(16);

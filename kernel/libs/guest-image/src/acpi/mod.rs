@@ -2,7 +2,8 @@
 //!
 //! ACPI 6.5, chapter 5 "ACPI Software Programming Model". Hardware-reduced: no SCI, no fixed
 //! event registers, no PM timer, no legacy devices. One PCI root with memory windows only,
-//! one serial port that is polled, and the sleep and reset registers.
+//! one serial port that is polled, the sleep and reset registers, and a power button with the
+//! one interrupt that says that it was pressed.
 //!
 //! The answer is one block of bytes for [`ACPI_TABLES`], the same for the same description.
 //!

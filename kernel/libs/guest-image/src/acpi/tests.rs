@@ -72,10 +72,8 @@ fn the_fadt_is_hardware_reduced_with_sleep_and_reset_registers() {
     let fadt = &find(&example(&[ApicId(1)]).unwrap())[0];
     assert_eq!((fadt.len(), fadt[8]), (276, 6));
     let flags = u32_at(fadt, 112).unwrap();
-    assert_eq!(
-        flags & (1 << 20 | 1 << 19 | 1 << 10),
-        1 << 20 | 1 << 19 | 1 << 10
-    );
+    let expected = 1 << 20 | 1 << 19 | 1 << 10 | 1 << 4;
+    assert_eq!(flags & expected, expected);
     assert_eq!(
         &fadt[109..111],
         &[0x24, 0],
@@ -95,11 +93,14 @@ fn the_fadt_is_hardware_reduced_with_sleep_and_reset_registers() {
 }
 
 #[test]
-fn the_madt_has_the_physical_ids_and_nothing_else() {
+fn the_madt_has_the_physical_ids_and_an_io_apic() {
     let madt = &find(&example(&[ApicId(2), ApicId(0x103)]).unwrap())[1];
     assert_eq!(u32_at(madt, 36), Some(0xfee0_0000));
     assert_eq!(u32_at(madt, 40), Some(0), "no 8259s");
-    assert_eq!(madt.len(), 44 + 2 * 16);
+    assert_eq!(madt.len(), 44 + 12 + 2 * 16);
+    assert_eq!(madt[44..48], [1, 12, 0, 0]);
+    let (address, first_input) = (u32_at(madt, 48), u32_at(madt, 52));
+    assert_eq!((address, first_input), (Some(0xfec0_0000), Some(16)));
     let entry = |at| {
         (
             madt[at],
@@ -108,8 +109,8 @@ fn the_madt_has_the_physical_ids_and_nothing_else() {
             u32_at(madt, at + 12),
         )
     };
-    assert_eq!(entry(44), (9, 16, Some(2), Some(0)));
-    assert_eq!(entry(60), (9, 16, Some(0x103), Some(1)));
+    assert_eq!(entry(56), (9, 16, Some(2), Some(0)));
+    assert_eq!(entry(72), (9, 16, Some(0x103), Some(1)));
 }
 
 #[test]
@@ -201,6 +202,7 @@ fn the_reference_disassembler_understands_every_table() {
     };
     has(0, "Hardware Reduced (V5) : 1");
     has(1, "[Processor Local x2APIC]");
+    has(1, "[I/O APIC]");
     has(2, "Base Address : 00000000B0000000");
     has(3, "[Processor Local x2APIC Affinity]");
     has(4, "Name (\\_S5, Package (0x04)");
@@ -217,6 +219,13 @@ fn the_reference_disassembler_understands_every_table() {
         !texts[4].contains("IRQ"),
         "the serial port has no interrupt"
     );
+    has(4, "EisaId (\"PNP0C0C\")");
+    has(4, "Name (_HID, \"ACPI0013\"");
+    has(
+        4,
+        "Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive,",
+    );
+    has(4, "Notify (PWRB, 0x80)");
     for text in texts {
         assert!(!text.contains("Unknown"), "{text}");
     }

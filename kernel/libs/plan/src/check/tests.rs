@@ -242,8 +242,8 @@ fn machine_lists_everything_once() {
 fn serial_ports_have_eight_ports_each_of_their_own() {
     let with = |console, management| {
         broken(|plan| {
-            plan.machine.console.port = console;
-            plan.machine.management = Some(SerialPort { port: management });
+            plan.machine.console = SerialPort::At(console);
+            plan.machine.management = Some(SerialPort::At(management));
         })
     };
     for (console, management) in [(0x3f8, 0x2f8), (0x3f8, 0x3f0), (0x3f0, 0x3f8), (1, 0xfff8)] {
@@ -274,4 +274,28 @@ fn restarts_after_faults_have_a_limit() {
         let rule = in_alpha(Rule::RestartLimitInvalid, PartitionPlace::RestartLimit);
         assert_eq!(found, if good { vec![] } else { rule }, "{limit}");
     }
+}
+
+#[test]
+fn a_limit_of_denied_accesses_allows_one() {
+    let rule = in_alpha(Rule::DeniedLimitInvalid, PartitionPlace::DeniedLimit);
+    let none = vec![];
+    for (limit, expected) in [(Some(0), &rule), (Some(1), &none), (None, &none)] {
+        let found = broken(|plan| plan.partitions[0].denied_limit = limit);
+        assert_eq!(&found, expected, "{limit:?}");
+    }
+}
+
+#[test]
+fn the_firmware_names_one_line_only() {
+    let with = |console, management| {
+        broken(|plan| {
+            plan.machine.console = console;
+            plan.machine.management = Some(management);
+        })
+    };
+    assert_eq!(with(SerialPort::FIRST, SerialPort::Spcr), []);
+    assert_eq!(with(SerialPort::Spcr, SerialPort::FIRST), []);
+    let overlap = [(Rule::SerialPortsOverlap, Place::Management)];
+    assert_eq!(with(SerialPort::Spcr, SerialPort::Spcr), overlap);
 }

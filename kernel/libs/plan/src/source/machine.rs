@@ -17,6 +17,7 @@ const MACHINE_KEYS: [&str; 7] = [
     "function",
 ];
 
+const SERIAL_PORT: &str = "the I/O port of a 16550, like \"0x3f8\", or from version 3 on \"spcr\"";
 pub const REQUESTER_ID: &str = "a PCI function like \"02:00.0\"";
 pub const APIC_ID: &str = "a core's APIC ID, 0 to 4294967294";
 
@@ -66,9 +67,13 @@ pub fn read_machine(reader: &mut Reader, plan: &Table<'_>) -> Machine {
 }
 
 fn read_serial_port(reader: &mut Reader, value: &Value<'_>, place: Place) -> Option<SerialPort> {
-    let port = reader.bytes(value, "the I/O port of a 16550, like \"0x3f8\"")?;
+    let serial = if reader.is_version(3) && value.is_text("spcr") {
+        SerialPort::Spcr
+    } else {
+        SerialPort::At(reader.bytes(value, SERIAL_PORT)?)
+    };
     reader.mark(place, value.span());
-    Some(SerialPort { port })
+    Some(serial)
 }
 
 fn parse_iommu(text: &str) -> Option<Iommu> {

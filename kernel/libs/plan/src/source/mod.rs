@@ -36,7 +36,7 @@ pub use self::report::{Diagnostic, Label, Report};
 use crate::{Place, Plan, Rule, bundle, check, encode};
 
 /// The version of the source form; those before it are read as well.
-pub const SOURCE_VERSION: u32 = 2;
+pub const SOURCE_VERSION: u32 = 3;
 
 /// A plan that breaks no rule, with the images that it names.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,7 +131,7 @@ fn read_plan(
     let document = Spanned::new(0..0, DeValue::Table(document.into_inner()));
     let top = Table::new(&document, "the plan")?;
     let version = reader.require(&top, "version")?;
-    let number: u32 = reader.integer(&version, "the version, 1 or 2")?;
+    let number: u32 = reader.integer(&version, "the version, 1 to 3")?;
     if !(1..=SOURCE_VERSION).contains(&number) {
         let what = format!("version {number} of the plan's source is not known");
         reader.report(Finding::new(

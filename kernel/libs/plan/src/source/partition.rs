@@ -13,7 +13,7 @@ use super::reader::{Finding, Reader, Table, Value};
 use super::restart::read_restart;
 use crate::{Function, Image, ImageIndex, Partition, PartitionPlace, Place, Rule};
 
-const PARTITION_KEYS: [&str; 8] = [
+const PARTITION_KEYS: [&str; 9] = [
     "name",
     "cores",
     "memory",
@@ -22,6 +22,7 @@ const PARTITION_KEYS: [&str; 8] = [
     "config_ports",
     "restart",
     "restart_limit",
+    "denied_limit",
 ];
 const LINUX_KEYS: [&str; 5] = [
     "kernel",
@@ -91,6 +92,10 @@ fn read_partition(
             .and_then(|value| reader.boolean(&value))
             .unwrap_or_default(),
         restart: read_restart(reader, table, at(PartitionPlace::RestartLimit)),
+        denied_limit: table.get("denied_limit").and_then(|value| {
+            reader.mark(at(PartitionPlace::DeniedLimit), value.span());
+            reader.integer(&value, "a number of denied accesses, 1 to 4294967295")
+        }),
     }
 }
 

@@ -14,7 +14,12 @@ use super::value::{parse_bytes, parse_integer};
 use crate::{Place, Rule};
 
 /// Keys that came with a version of the source form after the first.
-const LATER_KEYS: [(&str, u32); 3] = [("management", 2), ("restart", 2), ("restart_limit", 2)];
+const LATER_KEYS: [(&str, u32); 4] = [
+    ("management", 2),
+    ("restart", 2),
+    ("restart_limit", 2),
+    ("denied_limit", 3),
+];
 
 /// A range of bytes in the source.
 pub type Span = Range<usize>;
@@ -86,6 +91,11 @@ impl Value<'_> {
     pub fn span(&self) -> Span {
         self.value.span()
     }
+
+    /// Whether it is this very string.
+    pub fn is_text(&self, text: &str) -> bool {
+        matches!(self.value.get_ref(), DeValue::String(found) if found == text)
+    }
 }
 
 /// Collects findings, and the spans of the places that could be read.
@@ -109,6 +119,11 @@ impl Reader {
     /// Says which version of the source form the plan is written in.
     pub const fn set_version(&mut self, version: u32) {
         self.version = version;
+    }
+
+    /// Whether the plan is written in this version of the source form, or a later one.
+    pub const fn is_version(&self, version: u32) -> bool {
+        self.version >= version
     }
 
     pub fn report(&mut self, finding: Finding) {

@@ -3,7 +3,7 @@ use alloc::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ImageIndex, Restart};
+use crate::{ImageIndex, Restart, SerialPort};
 
 const GOOD: &str = include_str!("../../../../../tests/plans/good/example.toml");
 
@@ -243,10 +243,7 @@ fn ends_and_the_management_channel_are_read() {
     );
     let source = source.replacen("iommu =", "management = \"0x2f8\"\niommu =", 1);
     let plan = compile(&source, directory()).unwrap().plan;
-    assert_eq!(
-        plan.machine.management.map(|serial| serial.port),
-        Some(0x2f8)
-    );
+    assert_eq!(plan.machine.management, Some(SerialPort::At(0x2f8)));
     let ends: Vec<_> = plan.partitions.iter().map(|one| one.restart).collect();
     assert_eq!(ends, [Restart::OnFault { limit: 7 }, Restart::OnReboot]);
 }
@@ -267,5 +264,36 @@ fn a_limit_needs_restarts_that_it_limits() {
         let source = changed("version = 1", "version = 2").replacen("cores = [1]", &keys, 1);
         let line = line_of(&source, "restart_limit");
         assert_eq!(broken(&source), [(Rule::ConflictingKeys, line)]);
+    }
+}
+
+#[test]
+fn a_limit_of_denied_accesses_is_read() {
+    let source = changed("version = 1", "version = 3").replacen(
+        "cores = [1]",
+        "denied_limit = 1000\ncores = [1]",
+        1,
+    );
+    let plan = compile(&source, directory()).unwrap().plan;
+    let limits: Vec<_> = plan.partitions.iter().map(|one| one.denied_limit).collect();
+    assert_eq!(limits, [Some(1000), None]);
+    let earlier = source.replacen("version = 3", "version = 2", 1);
+    let line = line_of(&earlier, "denied_limit");
+    assert_eq!(broken(&earlier), [(Rule::UnknownKey, line)]);
+}
+
+#[test]
+fn a_line_that_the_firmware_names_needs_version_3() {
+    let source = changed("iommu =", "management = \"spcr\"\niommu =");
+    for version in [1, 2, 3] {
+        let source = source.replacen("version = 1", &format!("version = {version}"), 1);
+        match (version, compile(&source, directory())) {
+            (3, Ok(compiled)) => {
+                let machine = compiled.plan.machine;
+                assert_eq!(machine.management, Some(SerialPort::Spcr));
+            }
+            (1 | 2, Err(_)) => {}
+            (_, other) => panic!("{version}: {other:?}"),
+        }
     }
 }
