@@ -40,16 +40,15 @@ pub fn mark() {
 pub struct Counts([u64; ExitReason::COUNT]);
 
 impl Counts {
-    /// Reads all counts; all are 0 outside a partition.
+    /// Reads all counts; all are 0 outside a partition. This, too, is a [`mark`].
     #[must_use]
     pub fn read() -> Self {
         let mut counts = [0; ExitReason::COUNT];
-        if are_counted() {
-            for (subleaf, count) in (0_u32..).zip(&mut counts) {
-                let answer = cpuid(COUNT_LEAF, subleaf);
-                if answer.ecx == 1 {
-                    *count = u64::from(answer.edx) << 32 | u64::from(answer.eax);
-                }
+        let counted = are_counted();
+        for (subleaf, count) in (0_u32..).zip(&mut counts) {
+            let answer = cpuid(COUNT_LEAF, subleaf);
+            if counted && answer.ecx == 1 {
+                *count = u64::from(answer.edx) << 32 | u64::from(answer.eax);
             }
         }
         Self(counts)
