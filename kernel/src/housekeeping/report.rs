@@ -6,6 +6,7 @@ use core::fmt::{self, Write};
 use core::sync::atomic::Ordering;
 
 use lifecycle::{Afterwards, State};
+use page_table::Leaves;
 use vdev::exit_reason::ExitReason;
 
 use crate::host::{frames, heap, paging};
@@ -34,10 +35,12 @@ pub fn report(custodies: &[Custody]) {
         );
         log!(
             "json {{\"event\":\"partition\",\"name\":\"{}\",\"cores\":[{cores}],\
-             \"memory_bytes\":{},\"functions\":[{}]}}",
+             \"memory_bytes\":{},\"functions\":[{}],\"cpu_tables\":{},\"iommu_tables\":{}}}",
             partition.name,
             partition.memory.bytes(),
             List(functions.iter().map(Quoted)),
+            Tables(partition.translation.cpu),
+            Tables(partition.translation.iommu),
         );
     }
 }
@@ -53,6 +56,19 @@ pub fn report_size() {
         heap::used()
     );
     log!("json {{\"event\":\"resident\",\"bytes\":{resident}}}");
+}
+
+/// A second-stage table as a JSON object, in bytes.
+struct Tables(Leaves);
+
+impl fmt::Display for Tables {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, large) = (self.0.table_bytes(), self.0.large_bytes());
+        write!(
+            formatter,
+            "{{\"bytes\":{bytes},\"large_leaf_bytes\":{large}}}"
+        )
+    }
 }
 
 /// Says why a partition is not started.

@@ -6,7 +6,7 @@ use core::fmt;
 
 use self::vtd::Vtd;
 use addr::{GuestPhysical, HostPhysical, Range, RequesterId};
-use page_table::MapError;
+use page_table::{Leaves, MapError};
 
 /// The machine's IOMMUs, if it has any. Without, no function is ever assigned.
 pub struct Iommu(Option<Vtd>);
@@ -164,6 +164,9 @@ impl Iommu {
 }
 
 impl Domain {
+    /// What reaches nothing: a partition without functions needs no table.
+    pub const EMPTY: Self = Self(None);
+
     /// A domain of partition `index` that reaches `memory`. Without an IOMMU it is empty.
     ///
     /// # Errors
@@ -174,12 +177,19 @@ impl Domain {
         memory: impl Iterator<Item = (Range<GuestPhysical>, Range<HostPhysical>)>,
     ) -> Result<Self, IommuError> {
         let Some(vtd) = &iommu.0 else {
-            return Ok(Self(None));
+            return Ok(Self::EMPTY);
         };
         let number = u16::try_from(index).map_err(|_| IommuError::OutOfFrames)?;
         let number = number.saturating_add(vtd::FIRST_PARTITION_DOMAIN);
         vtd.new_domain(number, memory)
             .map(|domain| Self(Some(domain)))
+    }
+
+    /// What its table is made of.
+    pub fn leaves(&self) -> Leaves {
+        self.0
+            .as_ref()
+            .map_or_else(Leaves::default, |domain| domain.leaves)
     }
 
     /// Lets the partition's functions reach its memory.

@@ -26,7 +26,7 @@ use super::devices::{self, DeviceError};
 use super::memory::GuestRam;
 use super::pristine::Pristine;
 use super::provision::Provision;
-use super::{Partition, life};
+use super::{Partition, Translation, life};
 use crate::cpu::core::{Core, OutOfFrames};
 use crate::cpu::{bring_up, local_apic, time};
 use crate::host::frames::{self, CoherentTables};
@@ -192,26 +192,23 @@ pub fn build<B: Backend>(
     // aligned, and disjoint from every other partition's; a partition is built once.
     let memory = unsafe { GuestRam::new(&source.memory) };
     let map = MemoryMap::new(memory.bytes())?;
-    let mut table =
-        PageTable::<B::Tables>::new(&mut CoherentTables, B::largest_page()).ok_or(OutOfFrames)?;
-    let ram = Access::READ | Access::WRITE | Access::EXECUTE;
-    for (guest, host) in memory.pieces() {
-        table.map(
-            &mut CoherentTables,
-            guest.start(),
-            host,
-            ram,
-            MemoryKind::WriteBack,
-        )?;
-    }
-    let domain = Domain::new(resources.iommu, index, memory.pieces())?;
+    let mut table = map_ram::<B>(&memory)?;
+    let domain = match source.functions.as_slice() {
+        [] => Domain::EMPTY,
+        _ => Domain::new(resources.iommu, index, memory.pieces())?,
+    };
+    let mut translation = Translation {
+        cpu: table.leaves(),
+        iommu: domain.leaves(),
+    };
     let given = devices::assign(source, resources, &mut table, &memory)?;
+    translation.cpu.tables = table.leaves().tables;
     let windows = devices::windows(&given);
     let pristine = Pristine::new(source, resources.bundle, map, &windows)?;
     memory.clear();
     let entry = pristine.load(&memory)?;
     let shared: &'static B::Shared = Box::leak(Box::new(B::share(table.root(), space)?));
-    let partition = assemble(source, resources, (memory, given, &seats))?;
+    let partition = assemble(source, resources, (memory, translation, given, &seats))?;
     domain.attach(resources.iommu, &partition.requesters)?;
     let exits: &'static _ = Box::leak(Box::new(|reason| partition.guest_exits(reason)));
     for (number, start) in seats.iter().enumerate() {
@@ -230,6 +227,22 @@ pub fn build<B: Backend>(
     Ok(Custody::new(partition, source, pristine, guard))
 }
 
+/// A second-stage table that maps `memory` and nothing else.
+fn map_ram<B: Backend>(memory: &GuestRam) -> Result<PageTable<B::Tables>, BuildError<'static>> {
+    let mut table = PageTable::new(&mut CoherentTables, B::largest_page()).ok_or(OutOfFrames)?;
+    let ram = Access::READ | Access::WRITE | Access::EXECUTE;
+    for (guest, host) in memory.pieces() {
+        table.map(
+            &mut CoherentTables,
+            guest.start(),
+            host,
+            ram,
+            MemoryKind::WriteBack,
+        )?;
+    }
+    Ok(table)
+}
+
 /// The seats of the partition's cores, which `plan::fit` has found to be there.
 fn seats<B: Backend>(
     source: &plan::Partition,
@@ -246,6 +259,7 @@ fn address_space(index: usize) -> u16 {
 
 type Parts<'a, B> = (
     GuestRam,
+    Translation,
     devices::Given,
     &'a [&'static bring_up::Start<Seat<B>>],
 );
@@ -253,7 +267,7 @@ type Parts<'a, B> = (
 fn assemble<B: Backend>(
     source: &plan::Partition,
     resources: &Resources<'_>,
-    (memory, (functions, synthetic), seats): Parts<'_, B>,
+    (memory, translation, (functions, synthetic), seats): Parts<'_, B>,
 ) -> Result<&'static Partition, OutOfFrames> {
     let console = frames::place(history::Bytes::new()).ok_or(OutOfFrames)?;
     let cores: Box<[&'static Core]> = seats.iter().map(|start| start.core).collect();
@@ -265,6 +279,7 @@ fn assemble<B: Backend>(
         starts: AtomicU64::new(0),
         cores,
         memory,
+        translation,
         requesters: functions.iter().map(|function| function.address).collect(),
         functions: functions.into_iter().map(Mutex::new).collect(),
         synthetic: synthetic.into_iter().map(Mutex::new).collect(),

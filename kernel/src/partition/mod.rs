@@ -26,6 +26,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use addr::{ApicId, RequesterId};
 pub use lifecycle::StopCause;
+use page_table::Leaves;
 use spin::Mutex;
 use vdev::exit_reason::ExitReason;
 use vdev::io_apic::IoApic;
@@ -40,6 +41,15 @@ use crate::vcpu::counters::Counters;
 /// What is kept of a guest's output.
 pub const CONSOLE_BYTES: usize = 16 * 1024 - 8;
 
+/// What a partition's second-stage tables are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Translation {
+    /// The CPU's: the leaves of RAM alone, and the tables for all else too.
+    pub cpu: Leaves,
+    /// The IOMMU's.
+    pub iommu: Leaves,
+}
+
 /// One partition.
 pub struct Partition {
     /// Its name in the plan.
@@ -50,6 +60,8 @@ pub struct Partition {
     pub core_ids: Box<[ApicId]>,
     /// Its memory.
     pub memory: memory::GuestRam,
+    /// How that is translated.
+    pub translation: Translation,
     /// Its PCI functions.
     pub functions: Box<[Mutex<devices::Function>]>,
     /// Those on its guest's bus that Bulkhead itself is.

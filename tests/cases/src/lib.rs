@@ -35,6 +35,7 @@ mod processor_state;
 mod restarts;
 pub mod soak;
 mod spcr;
+mod second_stage;
 mod stops;
 mod transcript;
 mod unfit_machine;
@@ -129,6 +130,8 @@ pub const ALL: &[Case] = &[
         address_space::is_never_writable_and_executable,
     )
     .needing(MONITOR),
+    Case::new("second_stage", second_stage::tables_are_as_told)
+        .needing(&[Need::Nvme, Need::Monitor]),
     Case::new("crash_record", crash_record::names_the_place).needing(MONITOR),
     Case::new("config_ports", config_ports::agree_with_ecam).needing(NVME),
     Case::new("plan_misfit", plan_misfit::costs_the_misfits_only).needing(NVME),

@@ -57,6 +57,18 @@ impl Transcript {
         )
     }
 
+    /// Listens until the guests of so many partitions have passed; they may go on.
+    pub fn until_passed(emulator: &mut Emulator, count: usize) -> Result<Self> {
+        let mut transcript = Self::default();
+        emulator.wait_for("the guests' verdicts", LIMIT, |message| {
+            transcript.take(message);
+            let lines = transcript.lines.iter();
+            let passed = lines.filter(|(_, line)| line.starts_with("PASS ")).count();
+            (passed == count).then_some(())
+        })?;
+        Ok(transcript)
+    }
+
     fn until(
         mut self,
         emulator: &mut Emulator,

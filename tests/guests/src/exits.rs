@@ -51,7 +51,7 @@ const fn wide(answer: CpuidResult) -> u64 {
 pub struct Counts([u64; ExitReason::COUNT]);
 
 impl Counts {
-    /// Reads all counts; all are 0 outside a partition.
+    /// Reads all counts; all are 0 outside a partition. This, too, is a [`mark`].
     #[must_use]
     pub fn read() -> Self {
         let mut counts = [0; ExitReason::COUNT];

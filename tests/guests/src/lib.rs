@@ -18,6 +18,7 @@
 
 #![no_std]
 
+pub mod acpi;
 pub mod apic;
 mod boot;
 pub mod command_line;

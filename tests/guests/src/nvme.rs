@@ -15,8 +15,9 @@ const ADMIN_SUBMISSION_QUEUE: u64 = 0x28;
 const ADMIN_COMPLETION_QUEUE: u64 = 0x30;
 const SUBMISSION_DOORBELL: u64 = 0x1000;
 const COMPLETION_DOORBELL: u64 = 0x1004;
-/// The doorbell of I/O submission queue 1.
+/// The doorbells of I/O queue 1.
 const IO_SUBMISSION_DOORBELL: u64 = 0x1008;
+const IO_COMPLETION_DOORBELL: u64 = 0x100c;
 const REGISTER_BYTES: u64 = 0x2000;
 
 /// Configuration: enable; queue entries of 64 and 16 bytes.
@@ -34,6 +35,8 @@ const CREATE_IO_COMPLETION_QUEUE: u32 = 5;
 /// Both queues are number 1, as long as the admin queues, and lie in one piece.
 const IO_QUEUE: u32 = LAST_ENTRY << 16 | 1;
 const CONTIGUOUS: u32 = 1;
+/// The completion queue interrupts; its vector is in bits 31:16.
+const INTERRUPTS: u32 = 1 << 1;
 const ENTRY_BYTES: u64 = 64;
 const IDENTIFY: u32 = 6;
 const IDENTIFY_CONTROLLER: u32 = 1;
@@ -135,12 +138,15 @@ impl Controller {
         }
     }
 
-    /// Makes I/O queue 1, after [`restart`](Self::restart).
+    /// Makes I/O queue 1, after [`restart`](Self::restart); its completions interrupt by this
+    /// entry of the MSI-X table.
     ///
     /// # Errors
     /// If the controller refuses.
-    pub fn create_io_queue(&self) -> Verdict {
-        let completion = (CREATE_IO_COMPLETION_QUEUE, IO_COMPLETION_QUEUE, CONTIGUOUS);
+    pub fn create_io_queue(&self, interrupt: Option<u16>) -> Verdict {
+        let interrupts = interrupt.map_or(0, |vector| u32::from(vector) << 16 | INTERRUPTS);
+        let flags = CONTIGUOUS | interrupts;
+        let completion = (CREATE_IO_COMPLETION_QUEUE, IO_COMPLETION_QUEUE, flags);
         // Its completions go to queue 1.
         let to_queue_1 = CONTIGUOUS | 1 << 16;
         let submission = (CREATE_IO_SUBMISSION_QUEUE, IO_SUBMISSION_QUEUE, to_queue_1);
@@ -214,10 +220,12 @@ impl Controller {
     }
 }
 
-/// The admin queues, used for one Identify after another.
+/// I/O queue 1, used for one read after another.
 #[derive(Debug, Clone, Copy)]
 pub struct Queue {
-    controller: Controller,
+    registers: Region,
+    submission: Region,
+    completion: Region,
     tail: u32,
     head: u32,
     /// The phase of completions that are new.
@@ -225,33 +233,44 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The queues of `controller`, which has just been restarted.
-    #[must_use]
-    pub const fn new(controller: Controller) -> Self {
-        Self {
-            controller,
+    /// The queue, which tells completions by entry `vector` of the MSI-X table, of
+    /// `controller`, which has just been restarted.
+    ///
+    /// # Errors
+    /// If the controller refuses.
+    pub fn new(controller: &Controller, vector: u16) -> Result<Self, Failure> {
+        controller.create_io_queue(Some(vector))?;
+        let region = |address| {
+            let unmapped = Failure::new(format_args!("{address:#x} cannot be mapped"));
+            Region::new(address, PAGE_BYTES).ok_or(unmapped)
+        };
+        Ok(Self {
+            registers: controller.registers,
+            submission: region(IO_SUBMISSION_QUEUE)?,
+            completion: region(IO_COMPLETION_QUEUE)?,
             tail: 0,
             head: 0,
             phase: 1,
-        }
+        })
     }
 
-    /// Submits an Identify into the guest's own buffer.
-    pub fn submit_identify(&mut self) {
-        let Controller { submission, .. } = self.controller;
+    /// Asks for the first page of `namespace`, into the guest's own buffer.
+    pub fn submit_read(&mut self, namespace: u32) {
         let at = u64::from(self.tail).wrapping_mul(ENTRY_BYTES);
-        submission.write(at, IDENTIFY);
-        submission.write(at.wrapping_add(24), OWN_BUFFER);
-        submission.write(at.wrapping_add(40), IDENTIFY_CONTROLLER);
+        let blocks = PAGE_BYTES / BLOCK_BYTES;
+        self.submission.write(at, READ);
+        self.submission.write(at.wrapping_add(4), namespace);
+        self.submission.write(at.wrapping_add(24), OWN_BUFFER);
+        self.submission
+            .write(at.wrapping_add(48), blocks.wrapping_sub(1));
         self.tail = self.tail.wrapping_add(1) % ENTRIES;
-        let registers = self.controller.registers;
-        registers.write(SUBMISSION_DOORBELL, self.tail);
+        self.registers.write(IO_SUBMISSION_DOORBELL, self.tail);
     }
 
     /// Takes the next completion and returns its status; `None` if none has come.
     pub fn complete(&mut self) -> Option<u16> {
         let at = u64::from(self.head).wrapping_mul(16).wrapping_add(14);
-        let status = self.controller.completion.read::<u16>(at);
+        let status = self.completion.read::<u16>(at);
         if status & 1 != self.phase {
             return None;
         }
@@ -259,8 +278,7 @@ impl Queue {
         if self.head == 0 {
             self.phase ^= 1;
         }
-        let registers = self.controller.registers;
-        registers.write(COMPLETION_DOORBELL, self.head);
+        self.registers.write(IO_COMPLETION_DOORBELL, self.head);
         Some(status >> 1)
     }
 }

@@ -1,11 +1,13 @@
-//! The configuration space of bus 0, by ECAM and by ports (PCI Local Bus Specification 3.0,
-//! chapter 6; PCI Express Base Specification 6.0, section 7.2).
+//! Configuration space, by ECAM and by ports (PCI Local Bus Specification 3.0, chapter 6; PCI
+//! Express Base Specification 6.0, section 7.2; PCI Firmware Specification 3.3, section 4.1.2
+//! "MCFG Table Description").
 
+use crate::acpi;
 use crate::instruction::{in32, out32};
 use crate::memory::Region;
 
-/// Where a partition's ECAM is.
-const ECAM: u64 = 0xb000_0000;
+/// Where the MCFG table has the first segment's ECAM.
+const ECAM_OFFSET: u64 = 44;
 /// The bytes of a function's configuration space.
 const FUNCTION_BYTES: u64 = 4096;
 /// The functions of a bus.
@@ -22,7 +24,7 @@ const CONFIG_ADDRESS: u16 = 0xcf8;
 const CONFIG_DATA: u16 = 0xcfc;
 const CONFIG_ENABLE: u32 = 1 << 31;
 
-/// One function of bus 0.
+/// One function.
 #[derive(Debug, Clone, Copy)]
 pub struct Function {
     config: Region,
@@ -30,7 +32,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// The function with this number (device in bits 7:3), if it is present.
+    /// The function with this number (bus in bits 15:8, device in bits 7:3), if it is present.
     #[must_use]
     pub fn new(number: u64) -> Option<Self> {
         let function = Self::absent_or_not(number)?;
@@ -41,7 +43,8 @@ impl Function {
     #[must_use]
     pub fn absent_or_not(number: u64) -> Option<Self> {
         let offset = number.checked_mul(FUNCTION_BYTES)?;
-        let config = Region::new(ECAM.checked_add(offset)?, FUNCTION_BYTES)?;
+        let ecam: u64 = acpi::number(&acpi::find_table(*b"MCFG")?, ECAM_OFFSET);
+        let config = Region::new(ecam.checked_add(offset)?, FUNCTION_BYTES)?;
         Some(Self { config, number })
     }
 

@@ -50,6 +50,12 @@ pub enum Event {
         /// Its PCI functions' requester IDs.
         #[serde(default)]
         functions: Vec<String>,
+        /// The CPU's second-stage table.
+        #[serde(default)]
+        cpu_tables: Tables,
+        /// The IOMMU's.
+        #[serde(default)]
+        iommu_tables: Tables,
     },
     /// A partition does not start.
     Refused {
@@ -107,6 +113,15 @@ pub enum Event {
     /// An event of a later version.
     #[serde(other)]
     Unknown,
+}
+
+/// A second-stage table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tables {
+    /// What it takes, in bytes.
+    pub bytes: u64,
+    /// The bytes of RAM that leaves of 2 MiB or more map.
+    pub large_leaf_bytes: u64,
 }
 
 /// One finding of a partition about itself.

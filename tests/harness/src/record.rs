@@ -8,7 +8,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::message::{Check, DONE, Event, Message};
+use crate::message::{Check, DONE, Event, Message, Tables};
 
 /// The cause of a stop that a run is meant to end with.
 const EXPECTED_CAUSE: &str = "poweroff";
@@ -24,6 +24,10 @@ pub struct PartitionSummary {
     pub memory_bytes: u64,
     /// Its PCI functions.
     pub devices: Vec<String>,
+    /// The CPU's second-stage table.
+    pub cpu_tables: Tables,
+    /// The IOMMU's.
+    pub iommu_tables: Tables,
     /// Its findings by name.
     pub checks: Map<String, Value>,
     /// Its exits by reason, from its start to its stop.
@@ -133,12 +137,16 @@ impl Record {
                 cores,
                 memory_bytes,
                 functions,
+                cpu_tables,
+                iommu_tables,
             } => {
                 let partition = self.named(name);
                 partition.started = true;
                 partition.cores.clone_from(cores);
                 partition.memory_bytes = *memory_bytes;
                 partition.devices.clone_from(functions);
+                partition.cpu_tables = *cpu_tables;
+                partition.iommu_tables = *iommu_tables;
             }
             Event::Refused { name, why } => self.named(name).refused = Some(why.clone()),
             Event::Stopped {

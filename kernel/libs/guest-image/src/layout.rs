@@ -50,12 +50,15 @@ pub const KERNEL_AREA: GuestPhysical = GuestPhysical::new(0x10_0000);
 
 /// One past the highest RAM below 4 GiB.
 pub const LOW_RAM_LIMIT: GuestPhysical = GuestPhysical::new(0x8000_0000);
-/// The configuration space of bus 0.
-pub const ECAM: GuestPhysical = GuestPhysical::new(0xb000_0000);
+/// The local APICs' page, where x2APIC mode leaves nothing.
+pub const LOCAL_APIC: GuestPhysical = GuestPhysical::new(0xfee0_0000);
+/// The configuration space of bus 0: where machines have their firmware, and therefore no BAR;
+/// and in the gigabyte in which most BARs are, so that they share tables.
+pub const ECAM: GuestPhysical = GuestPhysical::new(0xff00_0000);
 /// The size of one bus' configuration space: 32 devices, 8 functions, 4 KiB each.
 pub const ECAM_BYTES: u64 = 1 << 20;
 /// Where the synthetic functions have their BARs: behind the configuration space.
-pub const SYNTHETIC: GuestPhysical = GuestPhysical::new(0xb010_0000);
+pub const SYNTHETIC: GuestPhysical = GuestPhysical::new(0xff10_0000);
 /// How many bytes all of them have.
 pub const SYNTHETIC_BYTES: u64 = 1 << 20;
 /// The I/O APIC's page.

@@ -1,9 +1,7 @@
-//! Counting what a table is made of.
+//! Counting what a table is made of, as it is made: a walk of all of it would cost boot more
+//! than the making.
 
-use addr::{HostPhysical, PageSize};
-
-use crate::walk::{Slot, slot};
-use crate::{Format, Level, TableMemory};
+use addr::PageSize;
 
 /// What a table is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +24,12 @@ impl Leaves {
         small.saturating_add(self.large_bytes())
     }
 
+    /// The bytes of the table itself.
+    #[must_use]
+    pub const fn table_bytes(&self) -> u64 {
+        self.tables.saturating_mul(PageSize::Size4KiB.bytes())
+    }
+
     /// The bytes that are mapped by leaves of 2 MiB and 1 GiB.
     #[must_use]
     pub const fn large_bytes(&self) -> u64 {
@@ -33,29 +37,26 @@ impl Leaves {
         middle.saturating_add(self.size_1_gib.saturating_mul(PageSize::Size1GiB.bytes()))
     }
 
-    fn add_leaf(&mut self, size: PageSize) {
-        let count = match size {
+    /// How many leaves of `size` there are.
+    const fn of(&mut self, size: PageSize) -> &mut u64 {
+        match size {
             PageSize::Size4KiB => &mut self.size_4_kib,
             PageSize::Size2MiB => &mut self.size_2_mib,
             PageSize::Size1GiB => &mut self.size_1_gib,
-        };
-        *count = count.saturating_add(1);
+        }
     }
 
-    /// Adds the table at `table` with all below it. The depth is at most four.
-    pub(crate) fn add_table<F: Format>(
-        &mut self,
-        memory: &impl TableMemory,
-        table: HostPhysical,
-        level: Level,
-    ) {
+    pub(crate) fn add(&mut self, size: PageSize) {
+        let leaves = self.of(size);
+        *leaves = leaves.saturating_add(1);
+    }
+
+    pub(crate) fn remove(&mut self, size: PageSize) {
+        let leaves = self.of(size);
+        *leaves = leaves.saturating_sub(1);
+    }
+
+    pub(crate) fn add_table(&mut self) {
         self.tables = self.tables.saturating_add(1);
-        for index in 0..Level::ENTRIES {
-            match slot::<F>(memory.read(table, index), level) {
-                Slot::Absent => {}
-                Slot::Leaf(size) => self.add_leaf(size),
-                Slot::Table { at, level } => self.add_table::<F>(memory, at, level),
-            }
-        }
     }
 }

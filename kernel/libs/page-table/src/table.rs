@@ -13,6 +13,7 @@ use crate::{Access, Format, Leaves, Level, MapError, MemoryKind, TableMemory};
 pub struct PageTable<F> {
     root: HostPhysical,
     largest: PageSize,
+    leaves: Leaves,
     format: PhantomData<F>,
 }
 
@@ -34,9 +35,12 @@ impl<F: Format> PageTable<F> {
     /// memory for its root.
     pub fn new(memory: &mut impl TableMemory, largest: PageSize) -> Option<Self> {
         let root = memory.allocate()?;
+        let mut leaves = Leaves::default();
+        leaves.add_table();
         Some(Self {
             root,
             largest,
+            leaves,
             format: PhantomData,
         })
     }
@@ -159,11 +163,10 @@ impl<F: Format> PageTable<F> {
         })
     }
 
-    /// Counts the leaves and the pages of the table itself.
-    pub fn leaves(&self, memory: &impl TableMemory) -> Leaves {
-        let mut leaves = Leaves::default();
-        leaves.add_table::<F>(memory, self.root, F::ROOT);
-        leaves
+    /// The leaves, and the pages of the table itself.
+    #[must_use]
+    pub const fn leaves(&self) -> Leaves {
+        self.leaves
     }
 
     fn is_any_mapped(&self, memory: &impl TableMemory, span: Span) -> bool {
@@ -196,7 +199,7 @@ impl<F: Format> PageTable<F> {
                     if let Some(size) = level.page_size().filter(|size| *size <= limit) {
                         return self.fill(memory, (table, index), rest, size);
                     }
-                    let new = memory.allocate().ok_or(MapError::OutOfTables)?;
+                    let new = self.add_table(memory)?;
                     memory.write(table, index, F::table_entry(new));
                     table = new;
                     // Level 1 has leaves of the least size, so it never comes here.
@@ -228,8 +231,16 @@ impl<F: Format> PageTable<F> {
             // the last one fits.
             entry = entry.saturating_add(rest.step(size));
             done = end;
+            self.leaves.add(size);
         }
         Ok(rest.behind(done))
+    }
+
+    /// Takes a page for a table, empty.
+    fn add_table(&mut self, memory: &mut impl TableMemory) -> Result<HostPhysical, MapError> {
+        let new = memory.allocate().ok_or(MapError::OutOfTables)?;
+        self.leaves.add_table();
+        Ok(new)
     }
 
     /// Splits leaves until one begins at `address`, if any covers it.
@@ -256,10 +267,11 @@ impl<F: Format> PageTable<F> {
             .below()
             .and_then(Level::page_size)
             .ok_or(MapError::Misaligned)?;
-        let new = memory.allocate().ok_or(MapError::OutOfTables)?;
+        let new = self.add_table(memory)?;
+        let size = leaf.leaf.unwrap_or(below);
         let same = Rest {
             from: 0,
-            to: F::address(leaf.entry).align_down(leaf.leaf.unwrap_or(below)),
+            to: F::address(leaf.entry).align_down(size),
             bytes: leaf.level.entry_bytes(),
             access: F::access(leaf.entry),
             kind: F::kind(leaf.entry),
@@ -267,6 +279,7 @@ impl<F: Format> PageTable<F> {
         };
         self.fill(memory, (new, 0), &same, below)?;
         memory.write(leaf.table, leaf.index, F::table_entry(new));
+        self.leaves.remove(size);
         Ok(())
     }
 
@@ -275,8 +288,9 @@ impl<F: Format> PageTable<F> {
         let mut address = span.start;
         while address < span.end {
             let found = find::<F>(memory, self.root, address);
-            if found.leaf.is_some() {
+            if let Some(size) = found.leaf {
                 memory.write(found.table, found.index, 0);
+                self.leaves.remove(size);
             }
             address = found.level.end_of_entry(address).unwrap_or(span.end);
         }

@@ -17,7 +17,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 
 use addr::{GuestPhysical, HostPhysical, IoVirtual, PageSize, Range, RequesterId};
-use page_table::{Access, MemoryKind, PageTable, SecondStage};
+use page_table::{Access, Leaves, MemoryKind, PageTable, SecondStage};
 use spin::Mutex;
 use vdev::message::Interrupt;
 use vtd::{ContextEntry, Descriptor, Dmar, DomainId, FaultRecord, InterruptRemappingEntry};
@@ -48,6 +48,8 @@ pub struct Vtd {
 pub struct Domain {
     id: DomainId,
     table: HostPhysical,
+    /// What its table is made of.
+    pub leaves: Leaves,
 }
 
 impl Vtd {
@@ -125,6 +127,7 @@ impl Vtd {
         Ok(Domain {
             id: DomainId(number),
             table: table.root(),
+            leaves: table.leaves(),
         })
     }
 

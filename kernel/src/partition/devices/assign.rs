@@ -188,13 +188,10 @@ fn check(bar: &Bar, resources: &mut Resources<'_>, memory: &GuestRam) -> Result<
     if !range.is_aligned(PageSize::Size4KiB) {
         return refuse("is smaller than a page, which it may share with another function");
     }
-    let own = [
-        Range::new(layout::ECAM, layout::ECAM_BYTES),
-        Range::new(layout::SYNTHETIC, layout::SYNTHETIC_BYTES),
-    ];
-    if memory.overlaps(range) || own.iter().flatten().any(|own| own.overlaps(range)) {
+    if memory.overlaps(range) {
         return refuse("lies where the guest has its memory");
     }
+    // The guest has its configuration space and synthetic functions where the chipset's are.
     let host = Range::new(HostPhysical::new(bar.address), bar.size);
     if !host.is_some_and(|host| resources.claim(host)) {
         return refuse("lies over RAM, the chipset's registers or another function's BAR");

@@ -11,17 +11,17 @@ use test_guests::{Failure, Verdict, command_line, ensure, guest, say};
 
 guest!(main);
 
-/// The I/O APIC, HPET, TPM, VT-d registers, local APIC and firmware of a PC, and the hole
-/// between low RAM and the configuration space.
+/// The I/O APIC, HPET, TPM, VT-d registers, local APIC and firmware of a PC, the hole behind low
+/// RAM, and what is beside the configuration space and the synthetic functions.
 const ADDRESSES: [u64; 9] = [
     0x9000_0000,
-    0xafff_f000,
-    0xb010_0000,
     0xfec0_0000,
     0xfed0_0000,
     0xfed4_0000,
     0xfed9_0000,
     0xfee0_0000,
+    0xfeff_f000,
+    0xff20_0000,
     0xffff_f000,
 ];
 

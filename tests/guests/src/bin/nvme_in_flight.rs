@@ -48,7 +48,7 @@ fn main() -> Verdict {
 fn leave_under_way(controller: &Controller) -> Verdict {
     let namespace = command_line::numbers("namespace").next().unwrap_or(0);
     let namespace = u32::try_from(namespace).unwrap_or(0);
-    controller.create_io_queue()?;
+    controller.create_io_queue(None)?;
     say!("begins to read");
     controller.start_reads(namespace, BUFFER, BUFFER_BYTES, READS)?;
     if command_line::value("end") == Some("never") {

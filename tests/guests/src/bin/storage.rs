@@ -1,5 +1,8 @@
-//! Lets its NVMe function interrupt it `commands=N` times, halted in between, without an exit:
-//! an Identify command each, told by MSI-X.
+//! Reads 4 KiB from its NVMe function `commands=N` times, halted until MSI-X tells of each,
+//! without an exit.
+//!
+//! In a partition that is its first function. On the bare machine `function=N` names one, with
+//! the bus in bits 15:8. `namespace=N` is the one to read from.
 
 #![no_std]
 #![no_main]
@@ -13,21 +16,29 @@ use test_guests::{Failure, Verdict, apic, command_line, ensure, exits, guest, in
 
 guest!(main);
 
+/// The interrupt, and the entry of the MSI-X table that raises it. The admin queue's, entry 0,
+/// stays masked.
 const VECTOR: u8 = 0x58;
+const ENTRY: u16 = 1;
 const COMMANDS: u32 = 1000;
 
 fn main() -> Verdict {
     let commands = command_line::number("commands").unwrap_or(COMMANDS);
-    let none = Failure::new(format_args!("there is no function at 00:01.0"));
-    let function = Function::first().ok_or(none)?;
+    let namespace = command_line::number("namespace").unwrap_or(0);
+    let none = Failure::new(format_args!("there is no such function"));
+    let function = match command_line::numbers("function").next() {
+        Some(number) => Function::new(number),
+        None => Function::first(),
+    };
+    let function = function.ok_or(none)?;
     let controller = Controller::new(&function)?;
     let table = Table::enable(&function)?;
-    table.write(0, Message::fixed(apic::id(), VECTOR));
+    table.write(ENTRY.into(), Message::fixed(apic::id(), VECTOR));
     controller.restart(OWN_SUBMISSION_QUEUE, OWN_COMPLETION_QUEUE)?;
-    let mut queue = Queue::new(controller);
+    let mut queue = Queue::new(&controller, ENTRY)?;
     let before = Counts::read();
     exits::mark();
-    let outcome = identify(&mut queue, commands);
+    let outcome = read(&mut queue, namespace, commands);
     exits::mark();
     outcome?;
     let after = Counts::read();
@@ -39,9 +50,9 @@ fn main() -> Verdict {
 }
 
 /// One command after another; whoever started the machine bounds the waits.
-fn identify(queue: &mut Queue, commands: u32) -> Verdict {
+fn read(queue: &mut Queue, namespace: u32, commands: u32) -> Verdict {
     for number in 1..=commands {
-        queue.submit_identify();
+        queue.submit_read(namespace);
         while received(VECTOR) < number {
             instruction::wait_for_interrupt();
         }

@@ -68,7 +68,8 @@ impl Results {
         extent: Extent,
     ) -> Result<Self> {
         let mut results = Self::default();
-        results.interrupts(runner, extent)?;
+        results.interrupts(runner)?;
+        results.storage(runner, extent)?;
         results.inter_processor_interrupts(runner)?;
         results.computing(runner)?;
         results.boot(runner)?;
@@ -77,7 +78,8 @@ impl Results {
         Ok(results)
     }
 
-    fn add(&mut self, name: &'static str, what: &'static str, value: u64, goal: u64) {
+    /// Adds a number of which two runs are equal.
+    pub fn add(&mut self, name: &'static str, what: &'static str, value: u64, goal: u64) {
         self.measures.push(Measure {
             name,
             what,
@@ -88,14 +90,14 @@ impl Results {
     }
 
     /// How much more than the baseline the last measure may be.
-    fn within(&mut self, percent: u64) {
+    pub fn within(&mut self, percent: u64) {
         if let Some(measure) = self.measures.last_mut() {
             measure.spread_percent = percent;
         }
     }
 
-    /// A busy guest's timer ticks, an idle guest, and a virtual function's interrupts.
-    fn interrupts(&mut self, runner: &Runner, extent: Extent) -> Result<()> {
+    /// A busy guest's timer ticks, and an idle guest.
+    fn interrupts(&mut self, runner: &Runner) -> Result<()> {
         progress::step("Measuring", "exits of a busy and of an idle guest");
         let guest = Guest::alpha("timer")
             .with_argument("interrupts=1000000")
@@ -110,23 +112,6 @@ impl Results {
         let outcome = runner.guests("idle", &[guest], Time::Counted)?;
         let what = "exits of an idle guest in 10 minutes of its time";
         self.add("exits_idle", what, exits_of_work(&outcome)?, 0);
-        let (name, what, commands) = match extent {
-            Extent::Gate => (
-                "exits_function",
-                "exits in 20,000 interrupts of a virtual function",
-                "commands=20000",
-            ),
-            Extent::Full => (
-                "exits_function_full",
-                "exits in 1,000,000 interrupts of a virtual function",
-                "commands=1000000",
-            ),
-        };
-        let guest = Guest::alpha("storage")
-            .with_virtual_function(1)
-            .with_argument(commands);
-        let outcome = runner.guests("function", &[guest], Time::Counted)?;
-        self.add(name, what, exits_of_work(&outcome)?, 0);
         Ok(())
     }
 
@@ -157,12 +142,9 @@ impl Results {
         let guests = [Guest::alpha("work")];
         let inside = runner.guests("work", &guests, Time::Counted)?;
         let inside = instructions_of_work(&inside.count)?;
-        let bare = instructions_of_work(&runner.bare("work")?)?;
-        let millionths = u128::from(inside).saturating_mul(1_000_000);
-        let millionths = millionths.checked_div(bare.into());
-        let millionths = millionths.context("the computation took no instructions")?;
+        let bare = instructions_of_work(&runner.bare("work", "")?)?;
         let what = "a guest's instructions for a computation, in millionths of the machine's";
-        let value = u64::try_from(millionths).unwrap_or(u64::MAX);
+        let value = millionths(inside, bare)?;
         self.add("guest_instructions", what, value, 1_000_100);
         Ok(())
     }
@@ -219,6 +201,7 @@ impl Results {
         }
         self.exits
             .insert("work and end, both partitions", self::by_reason(later()));
+        self.tables(&outcome.summary)?;
         let first = runner.boot("linux-boot", linux)?;
         let what = "instructions from the kernel's entry to the first guest's";
         self.add("boot_instructions", what, first, 3_000_000);
@@ -253,8 +236,15 @@ fn work(outcome: &Outcome) -> impl Iterator<Item = &Exits> {
     outcome.exits(0).filter(|exits| exits.kind.marks == WORK)
 }
 
+/// What `part` is of `whole`.
+pub fn millionths(part: u64, whole: u64) -> Result<u64> {
+    let millionths = u128::from(part).saturating_mul(1_000_000);
+    let millionths = millionths.checked_div(whole.into());
+    Ok(u64::try_from(millionths.context("of nothing")?)?)
+}
+
 /// How many there were, but that of the mark at the end.
-fn exits_of_work(outcome: &Outcome) -> Result<u64> {
+pub fn exits_of_work(outcome: &Outcome) -> Result<u64> {
     let marks = outcome.count.marks.iter().filter(|mark| mark.space == 1);
     ensure!(marks.count() > 2, "the guest did not mark its work");
     let all = work(outcome).fold(0_u64, |sum, exits| sum.saturating_add(exits.count));
@@ -263,7 +253,7 @@ fn exits_of_work(outcome: &Outcome) -> Result<u64> {
 }
 
 /// The guest's instructions from the mark at its work's beginning to the one at its end.
-fn instructions_of_work(count: &Count) -> Result<u64> {
+pub fn instructions_of_work(count: &Count) -> Result<u64> {
     let begin = usize::try_from(WORK)?.saturating_sub(1);
     let mut marks = count.marks.iter().skip(begin).map(|mark| mark.guest);
     let (begin, end) = (marks.next(), marks.next());

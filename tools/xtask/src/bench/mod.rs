@@ -10,6 +10,8 @@ mod chart;
 mod lines;
 mod measures;
 mod run;
+mod storage;
+mod tables;
 
 use std::fs;
 

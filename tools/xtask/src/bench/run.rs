@@ -9,7 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 use cases::plans::{self, Guest};
 use harness::count::{Count, Exits};
 use harness::serial::Heard;
-use harness::{Bench, Emulator, Event, Machine, Message, Platform, Record, Software, Summary};
+use harness::{
+    Bench, Emulator, Event, Machine, Message, Monitor, Platform, Record, Software, Summary,
+};
 use vdev::ExitReason;
 
 use crate::count::{self, Plugin};
@@ -108,11 +110,14 @@ impl Runner {
         self.finish(emulator, &output)
     }
 
-    /// A bare guest on the machine itself, until it says that it has passed.
-    pub fn bare(&self, guest: &str) -> Result<Count> {
+    /// A bare guest on the machine itself, with this command line, until it says that it has
+    /// passed.
+    pub fn bare(&self, guest: &str, command_line: &str) -> Result<Count> {
         let bench = self.in_folder(&format!("bare-{guest}"))?;
-        let mut machine = bench.machine();
+        let mut machine = bench.machine_with_nvme()?;
         machine.counts_time = true;
+        let append = ["-append", command_line].map(str::to_owned);
+        machine.extra.extend(append);
         let output = bench.folder.join("count.json");
         self.plugin.watch_bare(&mut machine, &output);
         let software = Software {
@@ -184,7 +189,9 @@ fn first_entry(mut emulator: Emulator, output: &Path) -> Result<u64> {
 
 /// Ends QEMU in an orderly way: the plugin writes its count then.
 fn end(emulator: &mut Emulator) -> Result<()> {
-    emulator.monitor()?.quit()?;
+    if let Err(error) = emulator.monitor().and_then(Monitor::quit) {
+        return Err(emulator.ending().context(error));
+    }
     wait_for_end(emulator)
 }
 

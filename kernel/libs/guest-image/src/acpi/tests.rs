@@ -133,7 +133,7 @@ fn a_description_that_contradicts_itself_is_refused() {
     };
     assert_eq!(attempt(&[], ecam), None);
     refused(&[range(0x3fff_f000, 0x2000)], ecam, "overlap");
-    refused(&[range(0xb000_0000, 0x1000)], ecam, "overlap");
+    refused(&[range(0xff00_0000, 0x1000)], ecam, "overlap");
     refused(
         &[range(0xc000_0000, 0x1000), range(0xc000_0fff, 1)],
         ecam,

@@ -35,8 +35,8 @@ fn a_partition_of_640_mib_is_320_leaves() {
         tables: 3,
         ..Leaves::default()
     };
-    assert_eq!(table.leaves(&memory), expected);
-    assert_eq!(table.leaves(&memory).large_bytes(), 640 * MIB);
+    assert_eq!(table.leaves(), expected);
+    assert_eq!(table.leaves().large_bytes(), 640 * MIB);
 }
 
 #[test]
@@ -65,8 +65,8 @@ fn an_aligned_gigabyte_is_one_leaf_unless_that_is_too_large() {
         table
             .map(&mut memory, from, host(GIB, GIB), Access::all(), WRITE_BACK)
             .unwrap();
-        assert_eq!(table.leaves(&memory), leaves);
-        assert_eq!(table.leaves(&memory).bytes(), GIB);
+        assert_eq!(table.leaves(), leaves);
+        assert_eq!(table.leaves().bytes(), GIB);
     }
 }
 
@@ -84,7 +84,7 @@ fn ragged_ends_are_small_and_the_middle_is_large() {
             WRITE_BACK,
         )
         .unwrap();
-    let leaves = table.leaves(&memory);
+    let leaves = table.leaves();
     assert_eq!(
         (leaves.size_4_kib, leaves.size_2_mib, leaves.size_1_gib),
         (2, 2, 1)
@@ -227,7 +227,7 @@ fn three_levels_of_a_second_stage_table_have_39_bits() {
         .map(&mut memory, last, host(0, GIB), rights, WRITE_BACK)
         .unwrap();
     assert_eq!(
-        table.leaves(&memory),
+        table.leaves(),
         Leaves {
             size_1_gib: 1,
             tables: 1,
@@ -252,7 +252,7 @@ fn running_out_of_tables_leaves_nothing_mapped() {
         WRITE_BACK,
     );
     assert_eq!(result, Err(MapError::OutOfTables));
-    assert_eq!(table.leaves(&memory).bytes(), 0);
+    assert_eq!(table.leaves().bytes(), 0);
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn running_out_of_tables_leaves_all_mapped() {
     // Splitting at the start takes two tables, one is there.
     let result = table.unmap(&mut memory, at(0x1000), GIB);
     assert_eq!(result, Err(MapError::OutOfTables));
-    assert_eq!(table.leaves(&memory).bytes(), 2 * GIB);
+    assert_eq!(table.leaves().bytes(), 2 * GIB);
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn unmapping_a_page_splits_the_leaf_around_it() {
         (next.address.as_u64(), next.access),
         (5 * MIB + 0x1000, access)
     );
-    let leaves = table.leaves(&memory);
+    let leaves = table.leaves();
     assert_eq!((leaves.size_4_kib, leaves.size_2_mib), (511, 511));
 }
 
@@ -365,7 +365,7 @@ fn a_span_can_lead_to_one_page_all_over() {
     }
     let behind = GuestPhysical::new(from + 16 * KIB);
     assert_eq!(table.translate(&memory, behind), None);
-    assert_eq!(table.leaves(&memory).size_4_kib, 4);
+    assert_eq!(table.leaves().size_4_kib, 4);
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn one_page_all_over_is_never_a_large_leaf() {
             Access::READ,
         )
         .unwrap();
-    assert_eq!(table.leaves(&memory).size_4_kib, 512);
+    assert_eq!(table.leaves().size_4_kib, 512);
 }
 
 #[test]
@@ -400,7 +400,7 @@ fn one_page_all_over_overwrites_nothing_and_has_to_exist() {
         Access::READ,
     );
     assert_eq!(again, Err(MapError::AlreadyMapped));
-    assert_eq!(table.leaves(&memory).size_4_kib, 1);
+    assert_eq!(table.leaves().size_4_kib, 1);
     let beyond = HostPhysical::new(1 << 52);
     let from = GuestPhysical::new(GIB);
     let refused = table.map_to_one_page(&mut memory, from, 4 * KIB, beyond, Access::READ);

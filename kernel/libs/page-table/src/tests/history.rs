@@ -107,7 +107,7 @@ fn watch_all<F: Format>() {
             .map(|operation| watch(&mut table, &mut memory, operation))
             .sum();
         assert!(states > 1000, "nothing was watched");
-        assert_eq!(table.leaves(&memory).bytes(), 0);
+        assert_eq!(table.leaves().bytes(), 0);
     }
 }
 

@@ -5,12 +5,16 @@ extern crate std;
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
-use addr::{GuestPhysical, PageSize};
+use addr::{GuestPhysical, HostPhysical, PageSize};
 use proptest::prelude::*;
 
 use super::fake_memory::FakeMemory;
 use super::host;
-use crate::{Access, Extended, Format, Host, MapError, MemoryKind, Nested, PageTable, SecondStage};
+use crate::walk::{Slot, slot};
+use crate::{
+    Access, Extended, Format, Host, Leaves, Level, MapError, MemoryKind, Nested, PageTable,
+    SecondStage, TableMemory,
+};
 
 #[derive(Debug, Clone, Copy)]
 enum Operation {
@@ -159,6 +163,18 @@ impl Model {
     }
 }
 
+/// Adds the table at `table` with all below it.
+fn count<F: Format>(memory: &FakeMemory, table: HostPhysical, level: Level, all: &mut Leaves) {
+    all.add_table();
+    for index in 0..Level::ENTRIES {
+        match slot::<F>(memory.read(table, index), level) {
+            Slot::Absent => {}
+            Slot::Leaf(size) => all.add(size),
+            Slot::Table { at, level } => count::<F>(memory, at, level, all),
+        }
+    }
+}
+
 fn agrees<F: Format>(operations: &[Operation], largest: PageSize, tables: usize) {
     let mut memory = FakeMemory::with_tables(tables + 1);
     let mut table = PageTable::<F>::new(&mut memory, largest).unwrap();
@@ -180,7 +196,10 @@ fn agrees<F: Format>(operations: &[Operation], largest: PageSize, tables: usize)
         }
     }
     let mapped: u64 = model.0.values().map(|(bytes, ..)| bytes).sum();
-    assert_eq!(table.leaves(&memory).bytes(), mapped);
+    assert_eq!(table.leaves().bytes(), mapped);
+    let mut found = Leaves::default();
+    count::<F>(&memory, table.root(), F::ROOT, &mut found);
+    assert_eq!(table.leaves(), found);
 }
 
 proptest! {

@@ -1,0 +1,209 @@
+//! The second-stage tables, walked from outside: what Bulkhead says of them is so, a partition's
+//! memory is where the plan has it, and nothing else can be written through them but its own
+//! functions' registers.
+
+use anyhow::{Context, Result, ensure};
+use harness::message::Tables;
+use harness::record::PartitionSummary;
+use harness::{Bench, Emulator};
+
+use crate::outside::{self, PAGE_BYTES};
+use crate::plans::{self, ALPHA_START, BETA_START, Guest, MEBIBYTES};
+use crate::transcript::Transcript;
+
+/// What Bulkhead takes its tables from begins with its own level 4 table, and is this long.
+const POOL_BYTES: u64 = 4 << 20;
+/// A VMCB's intercepts with that of VMRUN in bit 0, guest ASID, nested paging in bit 0, and
+/// nested CR3 (AMD APM 24593-3.42, volume 2, appendix B "VMCB Layout").
+const INTERCEPTS: usize = 0x10;
+const GUEST_ASID: usize = 0x58;
+const NESTED_PAGING: usize = 0x90;
+const NESTED_CR3: usize = 0xb0;
+/// The one IOMMU's root table address, in its registers, and an entry's size (Intel VT-d,
+/// D51397-018, revision 5.10, sections 11.4.5, 9.1 and 9.3).
+const ROOT_TABLE_ADDRESS: u64 = 0xfed9_0020;
+const ENTRY_BYTES: u64 = 16;
+/// The bus and the first virtual function's number there.
+const BUS: u64 = 2;
+const FIRST_FUNCTION: u64 = 1;
+/// In all formats: bits 51:12 are an address, bit 1 allows writes, bit 7 makes a leaf.
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+const PRESENT: u64 = 0b11;
+const WRITABLE: u64 = 1 << 1;
+const LEAF: u64 = 1 << 7;
+/// Both kinds have four levels here.
+const LEVELS: u32 = 4;
+/// One past the highest address of RAM below 4 GiB, the machine's and the guests'.
+const LOW_RAM_END: u64 = 0x8000_0000;
+const LARGE: u64 = 2 << 20;
+
+/// Some addresses that one leaf maps.
+#[derive(Debug, Clone, Copy)]
+struct Leaf {
+    from: u64,
+    to: u64,
+    bytes: u64,
+    entry: u64,
+}
+
+/// All leaves of a table, in ascending order, and what the table takes.
+#[derive(Debug, Default)]
+struct Walked {
+    leaves: Vec<Leaf>,
+    tables: u64,
+}
+
+/// Of a partition with a function and of one without.
+pub fn tables_are_as_told(bench: &Bench) -> Result<()> {
+    let alpha = Guest::alpha("spin").with_virtual_function(1);
+    let beta = Guest::beta("spin").with_cores(&[2]);
+    let mut emulator = plans::start_with_nvme(bench, &[alpha, beta])?;
+    let transcript = Transcript::until_passed(&mut emulator, 2)?;
+    for (space, name, start) in [(1, "alpha", ALPHA_START), (2, "beta", BETA_START)] {
+        let told = transcript.partition(name)?;
+        let root = nested_table(bench, &mut emulator, space)?;
+        let cpu = Walked::new(&mut emulator, root)?;
+        cpu.ensure_told(told.cpu_tables)
+            .with_context(|| format!("{name}'s CPU"))?;
+        cpu.ensure_memory(start)?;
+        cpu.ensure_confined(told, start)?;
+    }
+    let (alpha, beta) = (
+        transcript.partition("alpha")?,
+        transcript.partition("beta")?,
+    );
+    let root = device_table(&mut emulator)?;
+    let iommu = Walked::new(&mut emulator, root)?;
+    iommu
+        .ensure_told(alpha.iommu_tables)
+        .context("alpha's IOMMU")?;
+    iommu.ensure_memory(ALPHA_START)?;
+    ensure!(
+        iommu.bytes() == MEBIBYTES << 20,
+        "DMA reaches more than RAM"
+    );
+    let none = Tables::default();
+    ensure!(
+        beta.iommu_tables == none,
+        "no function, but a table: {beta:?}"
+    );
+    Ok(())
+}
+
+impl Walked {
+    fn new(emulator: &mut Emulator, root: u64) -> Result<Self> {
+        let mut walked = Self::default();
+        walked.walk(emulator, (root & ADDRESS, 0), LEVELS)?;
+        Ok(walked)
+    }
+
+    fn walk(
+        &mut self,
+        emulator: &mut Emulator,
+        (table, from): (u64, u64),
+        level: u32,
+    ) -> Result<()> {
+        self.tables = self.tables.saturating_add(1);
+        let below = level.saturating_sub(1);
+        let bytes = PAGE_BYTES << below.saturating_mul(9);
+        for (index, entry) in (0_u64..).zip(outside::table(emulator, table)?) {
+            let from = from.saturating_add(index.saturating_mul(bytes));
+            let to = entry & ADDRESS;
+            if entry & PRESENT == 0 {
+                continue;
+            }
+            if below == 0 || entry & LEAF != 0 {
+                self.leaves.push(Leaf {
+                    from,
+                    to,
+                    bytes,
+                    entry,
+                });
+            } else {
+                self.walk(emulator, (to, from), below)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The leaves of RAM: all others are above.
+    fn ram(&self) -> impl Iterator<Item = &Leaf> {
+        self.leaves.iter().filter(|leaf| leaf.from < LOW_RAM_END)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.leaves.iter().map(|leaf| leaf.bytes).sum()
+    }
+
+    fn ensure_told(&self, told: Tables) -> Result<()> {
+        let large = self.ram().filter(|leaf| leaf.bytes >= LARGE);
+        let found = Tables {
+            bytes: self.tables.saturating_mul(PAGE_BYTES),
+            large_leaf_bytes: large.map(|leaf| leaf.bytes).sum(),
+        };
+        ensure!(found == told, "found {found:?}, told {told:?}");
+        Ok(())
+    }
+
+    /// The partition's memory, which begins at `start`, is there from address 0 on, in one piece.
+    fn ensure_memory(&self, start: u64) -> Result<()> {
+        let mut next = 0_u64;
+        for leaf in self.ram() {
+            let leads_home = leaf.from == next && leaf.to == start.saturating_add(next);
+            ensure!(leads_home, "a wrong leaf: {leaf:x?}");
+            next = next.saturating_add(leaf.bytes);
+        }
+        ensure!(next == MEBIBYTES << 20, "RAM ends at {next:#x}");
+        Ok(())
+    }
+
+    /// Besides RAM only a function's registers can be written, where the machine has them, and
+    /// the partition's own memory, where synthetic functions have their doorbells.
+    fn ensure_confined(&self, told: &PartitionSummary, start: u64) -> Result<()> {
+        let own = start..start.saturating_add(told.memory_bytes);
+        let others = self.leaves.iter().filter(|leaf| leaf.from >= LOW_RAM_END);
+        let writable = others.filter(|leaf| leaf.entry & WRITABLE != 0);
+        let registers: Vec<_> = writable.filter(|leaf| !own.contains(&leaf.to)).collect();
+        let has_functions = !told.devices.is_empty();
+        ensure!(registers.is_empty() != has_functions, "of {told:?}");
+        let is_astray = |leaf: &&&Leaf| leaf.from != leaf.to || leaf.to < LOW_RAM_END;
+        let astray = registers.iter().find(is_astray);
+        ensure!(astray.is_none(), "no register: {astray:x?}");
+        Ok(())
+    }
+}
+
+/// The nested table of the guest in this address space.
+fn nested_table(bench: &Bench, emulator: &mut Emulator, space: u32) -> Result<u64> {
+    let pool = outside::level_4_table(emulator, 0)?;
+    let dump = outside::memory(bench, emulator, pool, POOL_BYTES)?;
+    let word = |page: &[u8], at: usize| {
+        let bytes = page.get(at..)?.first_chunk::<8>()?;
+        Some(u64::from_le_bytes(*bytes))
+    };
+    let is_control_block = |page: &&[u8]| {
+        word(page, INTERCEPTS).is_some_and(|word| word & 1 != 0)
+            && word(page, GUEST_ASID).is_some_and(|word| word as u32 == space)
+            && word(page, NESTED_PAGING).is_some_and(|word| word & 1 != 0)
+    };
+    let mut pages = dump.chunks(usize::try_from(PAGE_BYTES)?);
+    let page = pages.find(is_control_block);
+    page.and_then(|page| word(page, NESTED_CR3))
+        .with_context(|| format!("there is no VMCB with ASID {space}"))
+}
+
+/// The table that the first virtual function's requests go through.
+fn device_table(emulator: &mut Emulator) -> Result<u64> {
+    let mut read = |address| -> Result<u64> {
+        let words = emulator.monitor()?.read_physical(address, 1)?;
+        words.first().copied().context("no word")
+    };
+    let entry = |table: u64, index: u64| {
+        (table & ADDRESS).saturating_add(index.saturating_mul(ENTRY_BYTES))
+    };
+    let root = read(ROOT_TABLE_ADDRESS)?;
+    let contexts = read(entry(root, BUS))?;
+    let table = read(entry(contexts, FIRST_FUNCTION))?;
+    ensure!(contexts & table & 1 != 0, "the function is not attached");
+    Ok(table)
+}
