@@ -50,6 +50,8 @@ pub const KERNEL_AREA: GuestPhysical = GuestPhysical::new(0x10_0000);
 
 /// One past the highest RAM below 4 GiB.
 pub const LOW_RAM_LIMIT: GuestPhysical = GuestPhysical::new(0x8000_0000);
+/// The I/O APIC's page.
+pub const IO_APIC: GuestPhysical = GuestPhysical::new(0xfec0_0000);
 /// The local APICs' page, where x2APIC mode leaves nothing.
 pub const LOCAL_APIC: GuestPhysical = GuestPhysical::new(0xfee0_0000);
 /// The configuration space of bus 0: where machines have their firmware, and therefore no BAR;
@@ -61,10 +63,6 @@ pub const ECAM_BYTES: u64 = 1 << 20;
 pub const SYNTHETIC: GuestPhysical = GuestPhysical::new(0xff10_0000);
 /// How many bytes all of them have.
 pub const SYNTHETIC_BYTES: u64 = 1 << 20;
-/// The I/O APIC's page.
-pub const IO_APIC: GuestPhysical = GuestPhysical::new(0xfec0_0000);
-/// The local APICs' page, where x2APIC mode leaves nothing.
-pub const LOCAL_APIC: GuestPhysical = GuestPhysical::new(0xfee0_0000);
 /// The first RAM above 4 GiB.
 pub const HIGH_RAM: GuestPhysical = GuestPhysical::new(0x1_0000_0000);
 
