@@ -15,7 +15,7 @@ const PORT: u16 = 0x60;
 fn main() -> Verdict {
     let none = Failure::new(format_args!("count=N is missing"));
     let count = command_line::number("count").ok_or(none)?;
-    let has_more_lives = command_line::number("lives") == Some(2) && exits::is_first_life();
+    let has_more_lives = command_line::number("lives") == Some(2) && exits::life() == 1;
     for _ in 0..count {
         let _ = instruction::in8(PORT);
     }
