@@ -2,9 +2,9 @@
 
 use lifecycle::{Failure, Refused};
 use mgmt_proto::{
-    Answer, BODY_BYTES, Bytes, Counters, Details, Error, ExitCounts, FunctionStatus, Handler,
-    Health, Hello, Items, ItemsWriter, MAX_DATA, Name, Page, Request, Resources, StopManner,
-    Summary,
+    Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, ExitCounts, FunctionStatus,
+    Handler, Health, Hello, Items, ItemsWriter, MAX_DATA, Name, Page, Request, Resources,
+    StopManner, Summary,
 };
 
 use super::{About, Records, wire};
@@ -36,6 +36,10 @@ pub struct Desk<'a> {
 impl Handler for Desk<'_> {
     fn answer(&mut self, request: &Request<'_>) -> Answer<'_> {
         self.carry_out(request).unwrap_or_else(Answer::Error)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker::Administrator
     }
 
     fn overruns(&self) -> u64 {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use addr::{ApicId, RequesterId};
 use mgmt_proto::{
-    Answer, BODY_BYTES, Bytes, Counters, Details, Error, Event, EventKind, ExitCounts, Fault,
-    FunctionStatus, Handler, Health, Hello, ImagePart, ItemsWriter, MAX_DATA, Name, Page, Request,
-    State, StopCause, StopManner, Summary,
+    Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, Event, EventKind, ExitCounts,
+    Fault, FunctionStatus, Handler, Health, Hello, ImagePart, ItemsWriter, MAX_DATA, Name, Page,
+    Request, State, StopCause, StopManner, Summary,
 };
 use vdev::exit_reason::ExitReason;
 
@@ -419,5 +419,9 @@ impl Handler for Machine {
             self.read(request)
         };
         answer.unwrap_or_else(Answer::Error)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker::Administrator
     }
 }
