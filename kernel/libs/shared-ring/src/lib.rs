@@ -34,6 +34,15 @@
 #[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 mod tests;
 
+/// The vendor ID of the PCI function whose BAR 0 the two pages are, the guest's first. None is
+/// ours; this one is assigned to nobody (pci.ids of 2026), so that no driver takes the function.
+pub const VENDOR_ID: u16 = 0xb1cd;
+/// Its device ID.
+pub const DEVICE_ID: u16 = 0x0001;
+/// Its vendor-specific capability, by which it is told from somebody's to whom the vendor ID may
+/// be assigned one day: ID, place of the next capability, length, version of the pages' form,
+/// signature (PCI Local Bus Specification 3.0, section 6.7 "Capabilities List", appendix H).
+pub const CAPABILITY: [u8; 8] = *b"\x09\x00\x08\x01BLKH";
 /// The size of a page.
 pub const PAGE_BYTES: u64 = 4096;
 /// How many bytes can be under way in one direction.
