@@ -13,6 +13,7 @@
 mod address_space;
 mod config_ports;
 mod crash_record;
+mod delegated;
 mod denied_access;
 mod dma;
 mod exitless;
@@ -116,6 +117,8 @@ pub const ALL: &[Case] = &[
     Case::new("managed_absent", managed_line::nobody_is_there),
     Case::new("managed_reset", managed_line::machine_is_reset).needing(MONITOR),
     Case::new("soak", soak::counts_nothing_wrong),
+    Case::new("delegated", delegated::manages_whom_it_may),
+    Case::new("delegated_scribbles", delegated::scribbles_in_vain),
     Case::new("spcr_absent", spcr::absent),
     Case::new("spcr_channel", spcr::names_the_channel).needing(MONITOR),
     Case::new("spcr_console", spcr::names_the_console).needing(MONITOR),

@@ -15,6 +15,8 @@ const FUNCTION: &str = "[[machine.function]]\naddress = \"02:00.0\"\nvirtual_fun
 pub const ALPHA_START: u64 = 0x0800_0000;
 /// Where `beta`'s memory is in the machine.
 pub const BETA_START: u64 = 0x3000_0000;
+/// Where the memory of a third partition, `gamma`, is in the machine.
+pub const GAMMA_START: u64 = 0x2000_0000;
 /// The memory of each.
 pub const MEBIBYTES: u64 = 64;
 
@@ -39,6 +41,7 @@ pub struct Guest {
     function: String,
     config_ports: bool,
     restart: String,
+    rights: String,
 }
 
 impl Guest {
@@ -95,6 +98,7 @@ impl Guest {
             function: String::new(),
             config_ports: false,
             restart: String::new(),
+            rights: String::new(),
         }
     }
 
@@ -184,6 +188,15 @@ impl Guest {
         }
     }
 
+    /// The same with rights over these partitions.
+    #[must_use]
+    pub fn with_rights(self, see: &[&str], control: &[&str]) -> Self {
+        Self {
+            rights: format!("may_see = {see:?}\nmay_control = {control:?}"),
+            ..self
+        }
+    }
+
     /// The partition as the plan's source has it.
     fn source(&self) -> String {
         let Self {
@@ -196,6 +209,7 @@ impl Guest {
             function,
             config_ports,
             restart,
+            rights,
         } = self;
         let image = match image {
             Image::Bare(guest) => format!("elf = {{ kernel = \"guests/{guest}\""),
@@ -205,7 +219,7 @@ impl Guest {
         };
         format!(
             "[[partition]]\nname = \"{name}\"\ncores = {cores:?}\nconfig_ports = {config_ports}\n\
-             {restart}\nmemory = [{{ start = \"{start:#x}\", size = \"{mebibytes}M\" }}]\n{function}\
+             {restart}\n{rights}\nmemory = [{{ start = \"{start:#x}\", size = \"{mebibytes}M\" }}]\n{function}\
              [partition.image]\n{image}, command_line = \"{command_line}\" }}\n"
         )
     }
