@@ -58,6 +58,17 @@ impl Asker<'_> {
     }
 }
 
+impl Request<'_> {
+    /// The partition that it is about, if it is about one.
+    #[must_use]
+    pub const fn partition(&self) -> Option<Name> {
+        match need(self) {
+            Need::Over(partition, _) => Some(partition),
+            Need::Nothing | Need::Machine => None,
+        }
+    }
+}
+
 const fn need(request: &Request<'_>) -> Need {
     match *request {
         Request::Hello
@@ -160,6 +171,15 @@ mod tests {
                 let found = Asker::Partition(holder).may(&request);
                 assert_eq!(found, decision, "{request:?} by {holder:?}");
             }
+        }
+    }
+
+    #[test]
+    fn those_are_about_a_partition_that_need_a_right_over_it() {
+        let beta = Name::new("beta");
+        for (request, [without, ..]) in table() {
+            let about = if without == UNKNOWN { beta } else { None };
+            assert_eq!(request.partition(), about, "{request:?}");
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Machine {
     pub log: Vec<u8>,
     /// Everything that was asked, each time it was carried out.
     pub asked: Vec<String>,
+    /// The partition that asks, if it is no administrator.
+    pub asker: Option<plan::Partition>,
     booted: Instant,
     staged: Option<Staged>,
     buffers: [[u8; BODY_BYTES]; 2],
@@ -150,6 +152,7 @@ impl Machine {
             faults: Vec::new(),
             log: b"[bulkhead] SVM on 4 cores\n".to_vec(),
             asked: Vec::new(),
+            asker: None,
             booted: Instant::now(),
             staged: None,
             buffers: [[0; BODY_BYTES]; 2],
@@ -422,6 +425,7 @@ impl Handler for Machine {
     }
 
     fn asker(&self) -> Asker<'_> {
-        Asker::Administrator
+        let partition = self.asker.as_ref();
+        partition.map_or(Asker::Administrator, Asker::Partition)
     }
 }
