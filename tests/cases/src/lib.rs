@@ -21,6 +21,7 @@ mod firmware;
 mod foreign_interrupt;
 mod hello;
 mod life;
+mod linux_delegated;
 mod linux_managed;
 mod linux_restarts;
 mod linux_stops;
@@ -53,6 +54,7 @@ const MONITOR: &[Need] = &[Need::Monitor];
 /// Every case; those that take longest come first, so that none is left alone at the end.
 pub const ALL: &[Case] = &[
     Case::new("linux_managed", linux_managed::by_the_tool).needing(NVME),
+    Case::new("linux_delegated", linux_delegated::by_the_tool),
     Case::new("linux_restarts", linux_restarts::beside_a_busy_neighbour).needing(NVME),
     Case::new("linux_stops_alone", linux_stops::each_alone),
     Case::new("dma", dma::reaches_own_memory_only).needing(&[Need::Nvme, Need::Monitor]),

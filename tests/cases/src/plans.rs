@@ -25,8 +25,8 @@ pub const MEBIBYTES: u64 = 64;
 enum Image {
     /// The test guest of this name.
     Bare(&'static str),
-    /// A stock kernel, with our program as its first.
-    Linux,
+    /// A stock kernel, with our program as its first, and this initial RAM disk.
+    Linux(&'static str),
 }
 
 /// A partition with its guest.
@@ -80,7 +80,15 @@ impl Guest {
     /// The partition `name` with a stock Linux, these cores, and of memory so many MiB at an
     /// address: `(start, mebibytes)`.
     pub fn linux(name: &'static str, cores: &'static [u32], memory: (u64, u64)) -> Self {
-        Self::new((name, Image::Linux), cores, memory).with_argument("console=ttyS0 quiet")
+        let image = Image::Linux("initrd.img");
+        Self::new((name, image), cores, memory).with_argument("console=ttyS0 quiet")
+    }
+
+    /// The same stock Linux with the user's tool.
+    #[must_use]
+    pub fn with_tool(self) -> Self {
+        let image = Image::Linux("manager.img");
+        Self { image, ..self }
     }
 
     fn new(
@@ -213,8 +221,8 @@ impl Guest {
         } = self;
         let image = match image {
             Image::Bare(guest) => format!("elf = {{ kernel = \"guests/{guest}\""),
-            Image::Linux => {
-                "linux = { kernel = \"linux/vmlinuz\", initrd = \"linux/initrd.img\"".into()
+            Image::Linux(initrd) => {
+                format!("linux = {{ kernel = \"linux/vmlinuz\", initrd = \"linux/{initrd}\"")
             }
         };
         format!(
