@@ -168,8 +168,8 @@ pub fn run<B: Backend>(foundation: Foundation) -> ! {
     let machine = switch_on::<B>(&foundation).unwrap_or_else(|why| cannot_run(why));
     let partitions = build_partitions(&foundation, &machine);
     housekeeping::report(&partitions);
-    let channel = channel::<B>(&foundation);
-    let house = House::new(partitions, machine.iommu, channel);
+    let channels = channels::<B>(&foundation, &partitions);
+    let house = House::new(partitions, machine.iommu, channels);
     heap::seal();
     housekeeping::report_size();
     give_back_spare_heap();
@@ -185,19 +185,39 @@ fn give_back_spare_heap() {
     }
 }
 
-/// The management channel, where the plan names a line for it.
-fn channel<B: Backend>(foundation: &Foundation) -> Option<Box<Channel>> {
-    let line = lines::open_management(&foundation.plan.machine, &foundation.firmware);
-    let line = line.unwrap_or_else(|why| {
-        log!("no management channel: {why}");
-        None
-    })?;
+/// The management channels: the machine's, where the plan names a line for it, and those of
+/// partitions with rights.
+fn channels<B: Backend>(
+    foundation: &Foundation,
+    partitions: &[Custody],
+) -> Vec<&'static mut Channel> {
     let about = About {
         plan: foundation.plan,
         plan_crc32c: foundation.bundle.checksum(ImageIndex(0)).unwrap_or(0),
         back_end: B::NAME,
     };
-    Some(Box::new(Channel::new(line, about)))
+    let line = lines::open_management(&foundation.plan.machine, &foundation.firmware);
+    let line = line.unwrap_or_else(|why| {
+        log!("no management channel: {why}");
+        None
+    });
+    let own = line.map(|port| Box::leak(Box::new(Channel::of_machine(port, about))));
+    let sources = foundation.plan.partitions.iter();
+    let delegated = sources.filter_map(|rights| {
+        let mut partitions = partitions.iter();
+        let custody = partitions.find(|custody| custody.partition.name == rights.name)?;
+        let channel = Channel::of_partition(custody.partition, rights, about)?;
+        // The heap has room for one, the pool for those of all partitions.
+        let placed = frames::place(channel);
+        if placed.is_none() {
+            log!(
+                "no memory is left for the management channel of {}",
+                rights.name
+            );
+        }
+        placed
+    });
+    own.into_iter().chain(delegated).collect()
 }
 
 /// Blocks all DMA, looks at the buses and wakes every core.

@@ -56,6 +56,14 @@ impl Ram {
         Ok(unsafe { ptr::read_volatile(pointer) })
     }
 
+    /// Writes the byte at `offset`.
+    pub fn write_u8(&self, offset: u64, value: u8) -> Result<(), OutOfRange> {
+        let pointer = self.pointer::<u8>(offset)?;
+        // SAFETY: as for `write_u64`.
+        unsafe { ptr::write_volatile(pointer, value) };
+        Ok(())
+    }
+
     /// Copies `bytes` to `offset`.
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), OutOfRange> {
         let start = self.checked(offset, bytes.len() as u64)?;

@@ -1,5 +1,5 @@
 //! The housekeeping core's loop: it shows the partitions' consoles, starts them and takes
-//! them apart, reports what happened, and answers the management channel. No guest ever runs
+//! them apart, reports what happened, and answers the management channels. No guest ever runs
 //! here, and nothing here waits for one partition, or for a serial line, while another has
 //! something to be done.
 
@@ -7,7 +7,6 @@ mod report;
 mod screen;
 
 extern crate alloc;
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +15,7 @@ use lifecycle::State;
 use crate::cpu::{interrupts, local_apic, time};
 use crate::host::console;
 use crate::iommu::Iommu;
-use crate::mgmt::{Channel, Records};
+use crate::mgmt::Channel;
 use crate::partition::custody::Custody;
 pub use report::{refuse, report, report_size};
 use screen::{Feed, Screen};
@@ -36,8 +35,7 @@ pub struct House {
     feeds: Vec<Feed>,
     reports: Vec<Report>,
     screen: Screen,
-    channel: Option<Box<Channel>>,
-    records: Box<Records>,
+    channels: Vec<&'static mut Channel>,
     iommu: &'static Iommu,
     /// Faults of functions that no partition owns.
     foreign_faults: AtomicU64,
@@ -55,12 +53,14 @@ struct Report {
 }
 
 impl Report {
-    fn record(&mut self, custody: &Custody, records: &mut Records, now: u64) {
+    fn record(&mut self, custody: &Custody, channels: &mut [&mut Channel], now: u64) {
         let state = custody.lifecycle().state();
         if state != self.recorded {
             // Of a guest that was asked to end it is recorded already that it stops.
             if (self.recorded, state) != (State::Asked, State::Stopping) {
-                records.note_state(custody, now);
+                for channel in channels {
+                    channel.note_state(custody, now);
+                }
             }
             self.recorded = state;
         }
@@ -80,7 +80,7 @@ impl House {
     pub fn new(
         custodies: Vec<Custody>,
         iommu: &'static Iommu,
-        channel: Option<Box<Channel>>,
+        channels: Vec<&'static mut Channel>,
     ) -> Self {
         let report = |_| Report {
             recorded: State::Starting,
@@ -93,8 +93,7 @@ impl House {
             reports: custodies.iter().map(report).collect(),
             custodies,
             screen: Screen::new(console::queue()),
-            channel,
-            records: Box::new(Records::new()),
+            channels,
             iommu,
             foreign_faults: AtomicU64::new(0),
             tick_milliseconds: 0,
@@ -116,13 +115,15 @@ impl House {
             if self.screen.show(&mut self.feeds) {
                 need = need.max(Need::Soon);
             }
-            if let Some(channel) = &mut self.channel {
-                channel.serve(&mut self.custodies, &self.records, time::milliseconds());
+            for channel in &mut self.channels {
+                channel.serve(&mut self.custodies, time::milliseconds());
                 need = need.max(Need::Soon);
             }
             self.set_tick(need);
-            self.records
-                .note_turn(time::read_tsc().saturating_sub(begin));
+            let ticks = time::read_tsc().saturating_sub(begin);
+            for channel in &mut self.channels {
+                channel.note_turn(ticks);
+            }
             interrupts::wait_unless(|| need == Need::Now);
         }
     }
@@ -150,10 +151,10 @@ impl House {
             return Need::Tick;
         };
         // What the administrator has asked for meanwhile.
-        report.record(custody, &mut self.records, now);
+        report.record(custody, &mut self.channels, now);
         if report.recorded == report.state {
             custody.advance(now);
-            report.record(custody, &mut self.records, now);
+            report.record(custody, &mut self.channels, now);
         }
         let state = report.recorded;
         if state == report.state {
@@ -195,7 +196,9 @@ impl House {
         self.iommu.take_faults(|fault| {
             let partitions = self.custodies.iter().map(|custody| custody.partition);
             let owner = { partitions }.find(|one| one.owns(fault.requester));
-            self.records.note_fault(owner, fault, now);
+            for channel in &mut self.channels {
+                channel.note_fault(owner, fault, now);
+            }
             let count = owner.map_or(&self.foreign_faults, |owner| &owner.faults);
             let before = count.fetch_add(1, Ordering::Relaxed);
             report::report_fault(owner.map(|owner| &*owner.name), fault, before);

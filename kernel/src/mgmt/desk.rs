@@ -2,12 +2,12 @@
 
 use lifecycle::{Failure, Refused};
 use mgmt_proto::{
-    Answer, BODY_BYTES, Bytes, Counters, Details, Error, ExitCounts, FunctionStatus, Handler,
-    Health, Hello, Items, ItemsWriter, MAX_DATA, Name, Page, Request, Resources, StopManner,
-    Summary,
+    Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, ExitCounts, FunctionStatus,
+    Handler, Health, Hello, Items, ItemsWriter, MAX_DATA, Name, Page, Request, Resources,
+    StopManner, Summary,
 };
 
-use super::{About, Records, wire};
+use super::{About, Peer, Records, wire};
 use crate::host::{console, frames, heap};
 use crate::partition::custody::Custody;
 
@@ -23,6 +23,7 @@ pub struct Lost {
 /// Whoever carries one request out.
 pub struct Desk<'a> {
     pub about: About,
+    pub peer: Peer,
     pub custodies: &'a mut [Custody],
     pub records: &'a Records,
     /// Where the answer is put together.
@@ -36,6 +37,16 @@ pub struct Desk<'a> {
 impl Handler for Desk<'_> {
     fn answer(&mut self, request: &Request<'_>) -> Answer<'_> {
         self.carry_out(request).unwrap_or_else(Answer::Error)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        self.peer.asker()
+    }
+
+    fn refused(&mut self) {
+        if let Peer::Guest { partition, .. } = self.peer {
+            partition.deny();
+        }
     }
 
     fn overruns(&self) -> u64 {
@@ -84,7 +95,7 @@ impl Desk<'_> {
             build: env!("CARGO_PKG_VERSION"),
             back_end,
             plan_crc32c,
-            partitions: plan.partitions.len() as u64,
+            partitions: self.seen().count() as u64,
             housekeeping: plan.machine.housekeeping,
             uptime_milliseconds: self.now,
         }
@@ -98,12 +109,31 @@ impl Desk<'_> {
         }
     }
 
-    fn list(&mut self, from: u64) -> Answer<'_> {
-        let end = self.about.plan.partitions.len() as u64;
+    /// The partitions that the asker may see, in the plan's order.
+    fn seen(&self) -> impl Iterator<Item = &'static plan::Partition> + use<> {
+        let asker = self.peer.asker();
+        let all = self.about.plan.partitions.iter();
+        all.filter(move |partition| asker.sees(&partition.name))
+    }
+
+    /// Those from number `from` on, with the first one's number and the number of all.
+    fn seen_from(
+        &self,
+        from: u64,
+    ) -> (
+        u64,
+        u64,
+        impl Iterator<Item = &'static plan::Partition> + use<>,
+    ) {
+        let end = self.seen().count() as u64;
         let first = from.min(end);
+        let skipped = usize::try_from(first).unwrap_or(usize::MAX);
+        (first, end, self.seen().skip(skipped))
+    }
+
+    fn list(&mut self, from: u64) -> Answer<'_> {
+        let (first, end, listed) = self.seen_from(from);
         let (custodies, now) = (&*self.custodies, self.now);
-        let listed = self.about.plan.partitions.iter();
-        let listed = listed.skip(usize::try_from(first).unwrap_or(usize::MAX));
         let summaries = listed.filter_map(|source| summary(source, custodies, now));
         Answer::Partitions(Page::new(self.scratch, first, end, summaries))
     }
@@ -123,11 +153,8 @@ impl Desk<'_> {
     }
 
     fn counters(&mut self, from: u64) -> Answer<'_> {
-        let end = self.about.plan.partitions.len() as u64;
-        let first = from.min(end);
+        let (first, end, listed) = self.seen_from(from);
         let custodies = &*self.custodies;
-        let listed = self.about.plan.partitions.iter();
-        let listed = listed.skip(usize::try_from(first).unwrap_or(usize::MAX));
         let counters = listed.filter_map(|source| counters(source, custodies));
         Answer::Counters(Page::new(self.scratch, first, end, counters))
     }

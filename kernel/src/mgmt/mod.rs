@@ -1,27 +1,33 @@
-//! The management channel's server: what an administrator asks over a serial line is answered
-//! by the housekeeping core.
+//! The management channels' server: what an administrator asks over a serial line, or a
+//! partition through memory that it shares with Bulkhead, is answered by the housekeeping core.
 //!
-//! Key types: [`Channel`], the line with what is under way on it, and [`Desk`], which carries
-//! requests out. The protocol is `mgmt-proto`'s.
+//! Key types: [`Channel`], a line with what is under way on it, and [`Desk`], which carries
+//! requests out. The protocol is `mgmt-proto`'s, which also decides who may ask what.
 //!
-//! Nothing here waits: bytes are taken as they have come, an answer goes out as the
-//! transmitter takes it, and one that nobody reads gives way to the next.
+//! Nothing here waits: bytes are taken as they have come, an answer goes out as the line takes
+//! it, and one that nobody reads gives way to the next. A channel shares nothing with another:
+//! what one asker does, another sees only in what the plan lets both see.
 
 mod desk;
+mod line;
 mod records;
 mod wire;
 
 use mgmt_proto::frame::FRAME_BYTES;
-use mgmt_proto::{BODY_BYTES, FrameBuffer, Server};
+use mgmt_proto::{Asker, BODY_BYTES, FrameBuffer, Server};
 use plan::Plan;
+use shared_ring::End;
 
 use crate::cpu::reset;
 use crate::cpu::time;
 use crate::host::serial_port::SerialPort;
 use crate::host::wall_clock;
+use crate::partition::Partition;
 use crate::partition::custody::Custody;
+use crate::partition::devices::SharedPages;
 use desk::Desk;
-pub use records::Records;
+use line::Line;
+use records::Records;
 
 /// Bytes that are taken in one go: others want to be looked after.
 const RECEIVED_BYTES: usize = 64;
@@ -39,9 +45,35 @@ pub struct About {
     pub back_end: &'static str,
 }
 
-/// The line, and what is under way on it.
+/// Who is at a line's other end.
+#[derive(Clone, Copy)]
+enum Peer {
+    Administrator,
+    /// A partition's guest.
+    Guest {
+        partition: &'static Partition,
+        /// What it shares with us.
+        pages: &'static SharedPages,
+        /// What the plan says of the partition.
+        rights: &'static plan::Partition,
+        /// Which of its guests it is: the number of starts.
+        life: u64,
+    },
+}
+
+impl Peer {
+    const fn asker(self) -> Asker<'static> {
+        match self {
+            Self::Administrator => Asker::Administrator,
+            Self::Guest { rights, .. } => Asker::Partition(rights),
+        }
+    }
+}
+
+/// A line, who is at its other end, and what is under way on it.
 pub struct Channel {
-    port: SerialPort,
+    line: Line,
+    peer: Peer,
     about: About,
     server: Server,
     out: FrameBuffer,
@@ -53,41 +85,91 @@ pub struct Channel {
     overruns: u64,
     /// Where answers are put together.
     scratch: [u8; BODY_BYTES],
+    /// What has happened that the asker may know of.
+    records: Records,
     reset_at: Option<u64>,
 }
 
 impl Channel {
-    /// A server on `port`.
-    pub fn new(port: SerialPort, about: About) -> Self {
-        // Different from boot to boot: nobody starts a machine twice in the same cycle.
-        let [low, ..] = [time::read_tsc() as u32];
+    /// The administrator's, on `port`.
+    pub fn of_machine(port: SerialPort, about: About) -> Self {
+        Self::new(Line::Serial(port), Peer::Administrator, about)
+    }
+
+    /// The one that the plan gives to `partition`, if it does; `rights` is what the plan says
+    /// of that partition.
+    pub fn of_partition(
+        partition: &'static Partition,
+        rights: &'static plan::Partition,
+        about: About,
+    ) -> Option<Self> {
+        let pages = partition.shared_pages()?;
+        let peer = Peer::Guest {
+            partition,
+            pages,
+            rights,
+            life: 0,
+        };
+        Some(Self::new(Line::Ring(End::new(pages)), peer, about))
+    }
+
+    fn new(line: Line, peer: Peer, about: About) -> Self {
         Self {
-            port,
+            line,
+            peer,
             about,
-            server: Server::new(low ^ wall_clock::boot_seconds().rotate_left(16)),
+            server: new_server(),
             out: [0; FRAME_BYTES],
             length: 0,
             sent: 0,
             unsent: 0,
             overruns: 0,
             scratch: [0; BODY_BYTES],
+            records: Records::new(),
             reset_at: None,
         }
     }
 
+    /// The housekeeping core's loop has gone round once, in so many of the time stamp
+    /// counter's ticks.
+    pub const fn note_turn(&mut self, ticks: u64) {
+        self.records.note_turn(ticks);
+    }
+
+    /// A partition has come into the state in which it is now.
+    pub fn note_state(&mut self, custody: &Custody, now: u64) {
+        if self.peer.asker().sees(&custody.partition.name) {
+            self.records.note_state(custody, now);
+        }
+    }
+
+    /// The IOMMU has refused something to a function of `owner`, or of nobody.
+    pub fn note_fault(&mut self, owner: Option<&Partition>, fault: &vtd::FaultRecord, now: u64) {
+        let is_seen = match owner {
+            Some(owner) => self.peer.asker().sees(&owner.name),
+            None => matches!(self.peer, Peer::Administrator),
+        };
+        if is_seen {
+            self.records.note_fault(owner, fault, now);
+        }
+    }
+
     /// Takes what has come, carries out what that asks, and sends what goes.
-    pub fn serve(&mut self, custodies: &mut [Custody], records: &Records, now: u64) {
+    pub fn serve(&mut self, custodies: &mut [Custody], now: u64) {
+        if !self.is_attended(custodies) {
+            return;
+        }
         for _ in 0..RECEIVED_BYTES {
-            let Some(byte) = self.port.receive() else {
+            let Some(byte) = self.line.receive() else {
                 break;
             };
-            self.take(byte, custodies, records, now);
+            self.take(byte, custodies, now);
         }
-        if self.port.has_overrun() {
+        if self.line.has_overrun() {
             self.overruns = self.overruns.saturating_add(1);
         }
         let rest = self.out.get(self.sent..self.length).unwrap_or_default();
-        self.sent = self.sent.saturating_add(self.port.send(rest));
+        self.sent = self.sent.saturating_add(self.line.send(rest));
         if let Some(at) = self.reset_at
             && (self.sent >= self.length || now >= at)
         {
@@ -95,11 +177,41 @@ impl Channel {
         }
     }
 
-    fn take(&mut self, byte: u8, custodies: &mut [Custody], records: &Records, now: u64) {
+    /// Whether somebody is at the other end: of a partition's channel its guest, while it runs.
+    /// To each of its guests the conversation is a new one.
+    fn is_attended(&mut self, custodies: &[Custody]) -> bool {
+        let Peer::Guest {
+            partition,
+            pages,
+            life,
+            ..
+        } = &mut self.peer
+        else {
+            return true;
+        };
+        let mut custodies = custodies.iter();
+        let custody = custodies.find(|custody| core::ptr::eq(custody.partition, *partition));
+        let lifecycle = custody.map(Custody::lifecycle);
+        let Some(lifecycle) = lifecycle.filter(|one| one.runs()) else {
+            return false;
+        };
+        if lifecycle.starts() != *life {
+            *life = lifecycle.starts();
+            // The pages were cleared when the guest before had left.
+            self.line = Line::Ring(End::new(*pages));
+            self.server = new_server();
+            self.length = 0;
+            self.sent = 0;
+        }
+        true
+    }
+
+    fn take(&mut self, byte: u8, custodies: &mut [Custody], now: u64) {
         let mut desk = Desk {
             about: self.about,
+            peer: self.peer,
             custodies,
-            records,
+            records: &self.records,
             scratch: &mut self.scratch,
             lost: desk::Lost {
                 overruns: self.overruns,
@@ -120,4 +232,10 @@ impl Channel {
             self.reset_at = Some(now.saturating_add(LAST_ANSWER_MILLISECONDS));
         }
     }
+}
+
+/// A server in a session of its own: nobody begins two in the same cycle.
+fn new_server() -> Server {
+    let [low, ..] = [time::read_tsc() as u32];
+    Server::new(low ^ wall_clock::boot_seconds().rotate_left(16))
 }

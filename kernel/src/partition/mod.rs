@@ -25,6 +25,8 @@ use alloc::string::String;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use addr::{ApicId, RequesterId};
+use devices::SharedPages;
+use devices::synthetic::Model;
 pub use lifecycle::StopCause;
 use page_table::Leaves;
 use spin::Mutex;
@@ -138,6 +140,15 @@ impl Partition {
     pub fn receive(&self, bytes: &[u8]) -> usize {
         let mut uart = self.uart.lock();
         bytes.iter().take_while(|byte| uart.receive(**byte)).count()
+    }
+
+    /// What its guest manages others by, where the plan gives it rights.
+    pub fn shared_pages(&self) -> Option<&'static SharedPages> {
+        let mut synthetic = self.synthetic.iter();
+        synthetic.find_map(|function| match function.lock().model {
+            Model::Delegation(shared) => Some(shared),
+            Model::Console(_) => None,
+        })
     }
 
     /// Why the guest ends, told once, as soon as it does.

@@ -13,6 +13,7 @@
 mod address_space;
 mod config_ports;
 mod crash_record;
+mod delegated;
 mod denied_access;
 mod dma;
 mod exitless;
@@ -20,6 +21,7 @@ mod firmware;
 mod foreign_interrupt;
 mod hello;
 mod life;
+mod linux_delegated;
 mod linux_managed;
 mod linux_restarts;
 mod linux_stops;
@@ -52,6 +54,7 @@ const MONITOR: &[Need] = &[Need::Monitor];
 /// Every case; those that take longest come first, so that none is left alone at the end.
 pub const ALL: &[Case] = &[
     Case::new("linux_managed", linux_managed::by_the_tool).needing(NVME),
+    Case::new("linux_delegated", linux_delegated::by_the_tool),
     Case::new("linux_restarts", linux_restarts::beside_a_busy_neighbour).needing(NVME),
     Case::new("linux_stops_alone", linux_stops::each_alone),
     Case::new("dma", dma::reaches_own_memory_only).needing(&[Need::Nvme, Need::Monitor]),
@@ -116,6 +119,8 @@ pub const ALL: &[Case] = &[
     Case::new("managed_absent", managed_line::nobody_is_there),
     Case::new("managed_reset", managed_line::machine_is_reset).needing(MONITOR),
     Case::new("soak", soak::counts_nothing_wrong),
+    Case::new("delegated", delegated::manages_whom_it_may),
+    Case::new("delegated_scribbles", delegated::scribbles_in_vain),
     Case::new("spcr_absent", spcr::absent),
     Case::new("spcr_channel", spcr::names_the_channel).needing(MONITOR),
     Case::new("spcr_console", spcr::names_the_console).needing(MONITOR),

@@ -15,6 +15,8 @@ const FUNCTION: &str = "[[machine.function]]\naddress = \"02:00.0\"\nvirtual_fun
 pub const ALPHA_START: u64 = 0x0800_0000;
 /// Where `beta`'s memory is in the machine.
 pub const BETA_START: u64 = 0x3000_0000;
+/// Where the memory of a third partition, `gamma`, is in the machine.
+pub const GAMMA_START: u64 = 0x2000_0000;
 /// The memory of each.
 pub const MEBIBYTES: u64 = 64;
 
@@ -23,8 +25,8 @@ pub const MEBIBYTES: u64 = 64;
 enum Image {
     /// The test guest of this name.
     Bare(&'static str),
-    /// A stock kernel, with our program as its first.
-    Linux,
+    /// A stock kernel, with our program as its first, and this initial RAM disk.
+    Linux(&'static str),
 }
 
 /// A partition with its guest.
@@ -39,6 +41,7 @@ pub struct Guest {
     function: String,
     config_ports: bool,
     restart: String,
+    rights: String,
 }
 
 impl Guest {
@@ -77,7 +80,15 @@ impl Guest {
     /// The partition `name` with a stock Linux, these cores, and of memory so many MiB at an
     /// address: `(start, mebibytes)`.
     pub fn linux(name: &'static str, cores: &'static [u32], memory: (u64, u64)) -> Self {
-        Self::new((name, Image::Linux), cores, memory).with_argument("console=ttyS0 quiet")
+        let image = Image::Linux("initrd.img");
+        Self::new((name, image), cores, memory).with_argument("console=ttyS0 quiet")
+    }
+
+    /// The same stock Linux with the user's tool.
+    #[must_use]
+    pub fn with_tool(self) -> Self {
+        let image = Image::Linux("manager.img");
+        Self { image, ..self }
     }
 
     fn new(
@@ -95,6 +106,7 @@ impl Guest {
             function: String::new(),
             config_ports: false,
             restart: String::new(),
+            rights: String::new(),
         }
     }
 
@@ -184,6 +196,15 @@ impl Guest {
         }
     }
 
+    /// The same with rights over these partitions.
+    #[must_use]
+    pub fn with_rights(self, see: &[&str], control: &[&str]) -> Self {
+        Self {
+            rights: format!("may_see = {see:?}\nmay_control = {control:?}"),
+            ..self
+        }
+    }
+
     /// The partition as the plan's source has it.
     fn source(&self) -> String {
         let Self {
@@ -196,16 +217,17 @@ impl Guest {
             function,
             config_ports,
             restart,
+            rights,
         } = self;
         let image = match image {
             Image::Bare(guest) => format!("elf = {{ kernel = \"guests/{guest}\""),
-            Image::Linux => {
-                "linux = { kernel = \"linux/vmlinuz\", initrd = \"linux/initrd.img\"".into()
+            Image::Linux(initrd) => {
+                format!("linux = {{ kernel = \"linux/vmlinuz\", initrd = \"linux/{initrd}\"")
             }
         };
         format!(
             "[[partition]]\nname = \"{name}\"\ncores = {cores:?}\nconfig_ports = {config_ports}\n\
-             {restart}\nmemory = [{{ start = \"{start:#x}\", size = \"{mebibytes}M\" }}]\n{function}\
+             {restart}\n{rights}\nmemory = [{{ start = \"{start:#x}\", size = \"{mebibytes}M\" }}]\n{function}\
              [partition.image]\n{image}, command_line = \"{command_line}\" }}\n"
         )
     }

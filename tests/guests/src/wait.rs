@@ -31,13 +31,19 @@ pub fn halted(what: &str, mut condition: impl FnMut() -> bool) -> Verdict {
 }
 
 /// Spins until `condition` holds; the answer is whether it did within some seconds.
-pub fn busy(mut condition: impl FnMut() -> bool) -> bool {
+pub fn busy(condition: impl FnMut() -> bool) -> bool {
+    busy_for(BUSY_TICKS, condition)
+}
+
+/// Spins until `condition` holds; the answer is whether it did within about `ticks` of the
+/// time-stamp counter.
+pub fn busy_for(ticks: u64, mut condition: impl FnMut() -> bool) -> bool {
     let start = time_stamp();
     loop {
         if condition() {
             return true;
         }
-        if time_stamp().wrapping_sub(start) > BUSY_TICKS {
+        if time_stamp().wrapping_sub(start) > ticks {
             return false;
         }
         core::hint::spin_loop();

@@ -28,6 +28,8 @@ pub enum Problem {
     Restarted,
     /// The machine has no such partition, but these.
     UnknownPartition { name: String, known: Vec<String> },
+    /// The plan does not allow it: to control this partition, or anything about the machine.
+    NotPermitted { partition: Option<String> },
     /// The machine refuses.
     Refused(Error),
     /// The partition's guest cannot be asked to switch itself off.
@@ -55,6 +57,7 @@ impl Problem {
             Self::Version { .. } => "wrong-version",
             Self::Restarted => "machine-restarted",
             Self::UnknownPartition { .. } => "unknown-partition",
+            Self::NotPermitted { .. } => "not-permitted",
             Self::Refused(error) => refusal_name(*error),
             Self::CannotBeAsked { .. } => "cannot-be-asked",
             Self::Unexpected => "unexpected-answer",
@@ -69,6 +72,7 @@ impl Problem {
         matches!(
             self,
             Self::UnknownPartition { .. }
+                | Self::NotPermitted { .. }
                 | Self::Refused(_)
                 | Self::CannotBeAsked { .. }
                 | Self::Unfinished { .. }
@@ -78,10 +82,7 @@ impl Problem {
     /// What to do about it.
     pub fn remedy(&self) -> Option<String> {
         match self {
-            Self::Busy { address } => Some(format!(
-                "end the other program, such as a terminal or another `bulkhead`; `fuser -v \
-                 {address}` names it"
-            )),
+            Self::Busy { address } => Some(occupation(address)),
             Self::Open { address, error } => Some(opening(address, error.kind())),
             Self::Lost { .. } => {
                 Some("connect again; was the cable, or the emulator, taken away?".into())
@@ -102,6 +103,14 @@ impl Problem {
                 Some("this channel sees no partition".into())
             }
             Self::UnknownPartition { known, .. } => Some(format!("there are {}", known.join(", "))),
+            Self::NotPermitted {
+                partition: Some(partition),
+            } => Some(format!(
+                "add \"{partition}\" to `may_control` of this partition in the plan"
+            )),
+            Self::NotPermitted { partition: None } => {
+                Some("ask over the machine's own line, `management` in the plan".into())
+            }
             Self::Refused(error) => refusal_remedy(*error).map(str::to_owned),
             Self::CannotBeAsked { .. } => {
                 Some("say --force to take its cores at once, or switch it off from inside".into())
@@ -115,6 +124,17 @@ impl Problem {
     }
 }
 
+/// What to do about a line that another program has.
+fn occupation(address: &Address) -> String {
+    match address {
+        Address::Pci(_) => "end the other `bulkhead`".to_owned(),
+        Address::Serial(_) | Address::Tcp(_) | Address::Unix(_) => format!(
+            "end the other program, such as a terminal or another `bulkhead`; `fuser -v {address}` \
+             names it"
+        ),
+    }
+}
+
 /// What to do about an address that cannot be opened.
 fn opening(address: &Address, error: io::ErrorKind) -> String {
     match (address, error) {
@@ -125,7 +145,7 @@ fn opening(address: &Address, error: io::ErrorKind) -> String {
             "become a member of the device's group (`dialout` in Debian) and log in anew"
         }
         (Address::Serial(_), _) => {
-            "give a serial device, tcp:HOST:PORT or unix:PATH; is this one a serial device?"
+            "give a serial device, tcp:HOST:PORT, unix:PATH or pci; is this one a serial device?"
         }
         (Address::Tcp(_), io::ErrorKind::ConnectionRefused) => {
             "nothing listens there: start the terminal server or the emulator, or take another port"
@@ -138,6 +158,13 @@ fn opening(address: &Address, error: io::ErrorKind) -> String {
             "become the user who started the emulator"
         }
         (Address::Unix(_), _) => "is this the emulator's socket?",
+        (Address::Pci(_), io::ErrorKind::NotFound) => {
+            "the plan gives this partition no rights: name others in its `may_see` or `may_control`"
+        }
+        (Address::Pci(_), io::ErrorKind::PermissionDenied) => {
+            "become root; where the kernel is locked down (secure boot) not even root may"
+        }
+        (Address::Pci(_), _) => "is this the channel's function? `--to pci` finds it",
     }
     .to_owned()
 }
@@ -151,6 +178,9 @@ fn silence(address: &Address) -> String {
         }
         Address::Tcp(_) | Address::Unix(_) => {
             "is another client connected? Emulators and many terminal servers serve one at a time"
+        }
+        Address::Pci(_) => {
+            return "is the housekeeping core alive? The machine's console says".into();
         }
     };
     format!("is the machine on, and does Bulkhead run there with a management channel? {line}")
@@ -166,6 +196,7 @@ fn noise(address: &Address) -> String {
         Address::Tcp(_) | Address::Unix(_) => {
             "does Bulkhead run at the other end, not firmware or another system?"
         }
+        Address::Pci(_) => "does another program write to the function's memory?",
     }
     .to_owned()
 }
@@ -229,6 +260,15 @@ impl fmt::Display for Problem {
             Self::Restarted => formatter.write_str("the machine has restarted meanwhile"),
             Self::UnknownPartition { name, .. } => {
                 write!(formatter, "the machine has no partition {name:?}")
+            }
+            Self::NotPermitted {
+                partition: Some(partition),
+            } => write!(
+                formatter,
+                "the plan does not let this partition control {partition}"
+            ),
+            Self::NotPermitted { partition: None } => {
+                formatter.write_str("the plan lets no partition ask for what is the machine's")
             }
             Self::Refused(error) => write!(formatter, "the machine refuses: {error}"),
             Self::CannotBeAsked { partition } => write!(

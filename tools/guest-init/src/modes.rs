@@ -9,11 +9,13 @@
 //! | `triple` | a triple fault, with `reboot=t` on the command line |
 //! | `io` | writes, reads back and compares until the machine is ended, and counts exits |
 //! | `echo` | says back each line that is typed at the serial port, until one is `end` |
+//! | `manage` | lists the partitions, restarts `beta` and tries to stop itself: by `bulkhead ctl` |
 //! | `lives` | one after another: see [`crate::lives`] |
 //! | `io-reboot` | the same up to the first report, then restarts |
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,6 +50,7 @@ pub fn run(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
             system::crash()
         }
         "echo" => echo(),
+        "manage" => manage(),
         "lives" => lives::live(expectation, boot),
         "io" => exchange(expectation, None),
         "io-reboot" => {
@@ -90,6 +93,22 @@ fn echo() -> io::Result<()> {
         if line == "end" {
             break;
         }
+    }
+    Ok(())
+}
+
+/// Lets the user's tool manage partitions by the channel of this one, and tells what it said.
+fn manage() -> io::Result<()> {
+    for command in ["list", "restart --force beta", "stop --force alpha"] {
+        let output = Command::new("/bulkhead")
+            .args(["ctl", "--to", "pci"])
+            .args(command.split(' '))
+            .output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Finding::new("ctl", output.status.success())
+            .text("command", command)
+            .text("said", &(text(&output.stdout) + &text(&output.stderr)))
+            .print();
     }
     Ok(())
 }

@@ -72,6 +72,7 @@ pub fn bench(paths: &Paths, toolchain: &Toolchain) -> Result<Bench> {
     bare::build_kernel(paths, toolchain)?;
     bare::build_test_guests(paths, toolchain)?;
     guest::build(paths)?;
+    guest::build_manager(paths)?;
     build_tool(paths)?;
     Ok(Bench {
         platform: Platform::Tcg,

@@ -27,7 +27,8 @@ pub enum Error {
         /// Its state.
         state: State,
     },
-    /// This channel may see the partition, not control it.
+    /// This channel may see the partition, not control it; or it is a partition's, and the
+    /// request is about the whole machine.
     NotPermitted,
     /// Something else is under way: try again later.
     Busy,

@@ -4,6 +4,7 @@
 //! Key types: [`Request`] and [`Answer`] are what is said, [`Decoder`] and
 //! [`frame::encode`] turn it into bytes and back, and [`Server`] is one side of the
 //! conversation whole: bytes in, a [`Handler`] asked at most once for each request, bytes out.
+//! [`Asker`] says who may ask what: the server asks it before it asks the handler.
 //!
 //! # Frames
 //!
@@ -45,7 +46,8 @@
 //! Nothing here allocates or panics, on any input. Nothing holds a sender back: a 16550 keeps
 //! 16 bytes, so a server on a real one has to take them within 1.3 ms, and even a poll is
 //! longer than that. What is lost costs a repeat. There is no encryption and no
-//! authentication: who can write to the line manages the machine.
+//! authentication: who can write to the machine's line manages the machine, and who can write
+//! to a partition's ring has that partition's rights.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -61,6 +63,7 @@ mod lifecycle;
 #[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 mod line;
 mod name;
+mod permission;
 mod record;
 mod request;
 #[cfg(test)]
@@ -76,6 +79,7 @@ pub use error::Error;
 pub use frame::{BODY_BYTES, Direction, FRAME_BYTES, Frame, FrameBuffer, Header, VERSION};
 pub use lifecycle::{State, StopCause};
 pub use name::Name;
+pub use permission::Asker;
 pub use record::{Counters, Event, EventKind, ExitCounts, Fault, FunctionStatus, Health, Summary};
 pub use request::{ImagePart, MAX_DATA, Request, StopManner};
 pub use sequence::{Bytes, Items, ItemsWriter, Page};

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 
 use crate::testing::request_frame;
 use crate::{
-    Answer, Decoder, Dropped, FRAME_BYTES, Handler, ImagePart, Name, Request, Server, StopManner,
+    Answer, Asker, Decoder, Dropped, FRAME_BYTES, Handler, ImagePart, Name, Request, Server,
+    StopManner,
 };
 
 const SESSION: u32 = 0xbeef;
@@ -64,6 +65,10 @@ impl Handler for Keeping {
     fn answer(&mut self, request: &Request<'_>) -> Answer<'_> {
         self.0.push(postcard::to_allocvec(request).unwrap());
         Answer::Done
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker::Administrator
     }
 }
 

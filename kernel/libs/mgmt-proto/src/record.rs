@@ -133,6 +133,19 @@ pub enum EventKind {
     },
 }
 
+impl Event {
+    /// The partition that it happened to.
+    #[must_use]
+    pub const fn partition(&self) -> Name {
+        match self.kind {
+            EventKind::Entered { partition, .. }
+            | EventKind::RestartPlanned { partition, .. }
+            | EventKind::DeviceLost { partition, .. }
+            | EventKind::ImageReplaced { partition, .. } => partition,
+        }
+    }
+}
+
 /// A request for memory, or an interrupt, that the IOMMU refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {

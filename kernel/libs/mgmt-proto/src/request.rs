@@ -124,7 +124,7 @@ pub enum Request<'a> {
 
 impl<'a> Request<'a> {
     /// The number of kinds. A test holds it against the enumeration.
-    const KINDS: u8 = 18;
+    pub(crate) const KINDS: u8 = 18;
 
     /// The request that `body` is.
     ///

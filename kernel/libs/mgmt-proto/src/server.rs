@@ -2,7 +2,7 @@
 
 use crate::frame::{Envelope, encode};
 use crate::{
-    Answer, Channel, Decoder, Direction, Error, Frame, FrameBuffer, Header, Request, VERSION,
+    Answer, Asker, Channel, Decoder, Direction, Error, Frame, FrameBuffer, Header, Request, VERSION,
 };
 
 /// What carries requests out.
@@ -10,8 +10,15 @@ pub trait Handler {
     /// Carries `request` out and answers, in bounded time and without waiting for anything.
     ///
     /// Never called for a request that came again and [`happens
-    /// once`](Request::happens_once), and never for [`Request::Channel`].
+    /// once`](Request::happens_once), for one that the [`asker`](Self::asker) may not ask, and
+    /// for [`Request::Channel`].
     fn answer(&mut self, request: &Request<'_>) -> Answer<'_>;
+
+    /// Who is at the other end. An answer shows no partition that it may not see.
+    fn asker(&self) -> Asker<'_>;
+
+    /// The asker wanted what it may not.
+    fn refused(&mut self) {}
 
     /// Bytes that the line has lost, as far as it tells.
     fn overruns(&self) -> u64 {
@@ -76,6 +83,10 @@ impl Server {
                 return None;
             }
             Verdict::Refuse(error) => self.refuse(error),
+            Verdict::Carry(request) if let Err(error) = handler.asker().may(&request) => {
+                handler.refused();
+                Answer::Error(error)
+            }
             Verdict::Carry(Request::Channel) => Answer::Channel(self.channel(handler)),
             Verdict::Carry(request) if !request.happens_once() => handler.answer(&request),
             Verdict::Carry(request) => {

@@ -27,6 +27,26 @@ pub fn request_frame(id: u32, session: u32, request: &Request<'_>) -> Vec<u8> {
     encode(envelope, request, &mut out).unwrap().to_vec()
 }
 
+/// A partition that may see and control those.
+pub fn holder(see: &[&str], control: &[&str]) -> plan::Partition {
+    let owned = |names: &[&str]| names.iter().map(|name| String::from(*name)).collect();
+    plan::Partition {
+        name: "alpha".into(),
+        cores: Vec::new(),
+        memory: Vec::new(),
+        functions: Vec::new(),
+        image: plan::Image::Elf {
+            kernel: plan::ImageIndex(1),
+            command_line: String::new(),
+        },
+        restart: plan::Restart::Never,
+        config_ports: false,
+        denied_limit: None,
+        may_see: owned(see),
+        may_control: owned(control),
+    }
+}
+
 pub fn name() -> impl Strategy<Value = Name> {
     "[a-z0-9-]{1,31}".prop_map(|text| Name::new(&text).unwrap())
 }

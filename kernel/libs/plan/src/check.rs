@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::disjoint::add_conflicts;
 use crate::limits::check_limits;
 use crate::membership::{Resources, check_membership};
+use crate::rights::check_rights;
 use crate::{Place, Plan, Rule, Violation};
 
 /// Everything that is wrong with `plan`, held against the machine that it declares.
@@ -28,6 +29,7 @@ pub(crate) fn check_alone(plan: &Plan) -> Vec<Violation> {
     let mut violations = Vec::new();
     check_limits(plan, &mut violations);
     add_conflicts(plan, &mut violations);
+    check_rights(plan, &mut violations);
     violations
 }
 

@@ -29,6 +29,7 @@ mod limits;
 mod membership;
 mod model;
 mod place;
+mod rights;
 mod rule;
 #[cfg(feature = "source")]
 pub mod source;
@@ -51,5 +52,6 @@ pub use model::{
     SerialPort,
 };
 pub use place::{PartitionPlace, Place};
+pub use rights::Right;
 pub use rule::Rule;
 pub use violation::Violation;

@@ -90,6 +90,10 @@ pub struct Partition {
     pub config_ports: bool,
     /// How many accesses its guest may be denied before it is stopped; without it, any number.
     pub denied_limit: Option<u32>,
+    /// The partitions, maybe itself among them, that it may see on a management channel.
+    pub may_see: Vec<String>,
+    /// Those that it may control as well. None is in both lists.
+    pub may_control: Vec<String>,
 }
 
 /// A PCI function given to a partition.

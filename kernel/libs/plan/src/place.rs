@@ -54,6 +54,10 @@ pub enum PartitionPlace {
     RestartLimit,
     /// How often it may be denied something.
     DeniedLimit,
+    /// One of the partitions that it may see.
+    MaySee(usize),
+    /// One of the partitions that it may control.
+    MayControl(usize),
 }
 
 impl Place {
@@ -99,6 +103,8 @@ impl fmt::Display for PartitionPlace {
             Self::CommandLine => formatter.write_str(".image.command_line"),
             Self::RestartLimit => formatter.write_str(".restart_limit"),
             Self::DeniedLimit => formatter.write_str(".denied_limit"),
+            Self::MaySee(index) => write!(formatter, ".may_see[{index}]"),
+            Self::MayControl(index) => write!(formatter, ".may_control[{index}]"),
         }
     }
 }

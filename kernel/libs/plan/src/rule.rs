@@ -107,6 +107,10 @@ rules! {
     RestartLimitInvalid, "restart-limit-invalid", "allow 1 to 1000 restarts in a row";
     /// A limit of denied accesses at which no guest could begin.
     DeniedLimitInvalid, "denied-limit-invalid", "allow at least one denied access, or remove the limit";
+    /// A right over a partition that the plan does not have.
+    UnknownPartition, "unknown-partition", "name a partition of this plan";
+    /// A partition is given two rights over one partition.
+    RightGivenTwice, "right-given-twice", "name each partition once: who may control it may see it, too";
     /// An image is not there.
     ImageMissing, "image-missing", "put the image there, or correct its name";
     /// An image has no bytes.

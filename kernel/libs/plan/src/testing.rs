@@ -37,6 +37,8 @@ fn partition(name: &str, cores: &[u32], start: u64, bytes: u64) -> Partition {
         config_ports: false,
         restart: Restart::OnReboot,
         denied_limit: None,
+        may_see: vec![],
+        may_control: vec![],
     }
 }
 
@@ -118,6 +120,10 @@ fn any_restart() -> impl Strategy<Value = Restart> {
     ]
 }
 
+fn any_names() -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::vec("[a-d]{1,2}", 0..3)
+}
+
 fn any_partition() -> impl Strategy<Value = Partition> {
     let cores = proptest::collection::vec((0_u32..12).prop_map(ApicId), 0..3);
     let functions = proptest::collection::vec(any_function(), 0..3);
@@ -130,9 +136,10 @@ fn any_partition() -> impl Strategy<Value = Partition> {
         any::<bool>(),
         any_restart(),
         proptest::option::of(0_u32..3),
+        (any_names(), any_names()),
     )
         .prop_map(
-            |(name, cores, memory, functions, image, config_ports, restart, denied_limit)| {
+            |(name, cores, memory, functions, image, config_ports, restart, limit, rights)| {
                 Partition {
                     name,
                     cores,
@@ -141,7 +148,9 @@ fn any_partition() -> impl Strategy<Value = Partition> {
                     image,
                     config_ports,
                     restart,
-                    denied_limit,
+                    denied_limit: limit,
+                    may_see: rights.0,
+                    may_control: rights.1,
                 }
             },
         )

@@ -53,7 +53,7 @@ pub fn assign<F: Format>(
             .map_err(|why| BuildError::Device(address, why))?;
         functions.push(function);
     }
-    let given = (functions, synthetic::give(table, memory)?);
+    let given = (functions, synthetic::give(source, table, memory)?);
     map_configuration(table, &given)?;
     Ok(given)
 }

@@ -10,6 +10,7 @@
 
 mod assign;
 mod console;
+mod delegation;
 mod interrupts;
 pub mod reset;
 pub mod synthetic;
@@ -34,6 +35,7 @@ use crate::iommu::{InterruptBlock, Iommu, IommuError};
 use crate::pci::ecam::EcamFunction;
 
 pub use assign::{Given, assign, windows};
+pub use delegation::SharedPages;
 pub use synthetic::Synthetic;
 
 /// Why a function cannot be given to a partition.

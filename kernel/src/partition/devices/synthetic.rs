@@ -20,6 +20,7 @@ use pci_config::{Bar, BarKind};
 use vdev::config_space::{self, Layout};
 
 use super::console::{self, Console};
+use super::delegation::{self, SharedPages};
 use super::{Effect, ImagePage};
 use crate::cpu::core::OutOfFrames;
 use crate::host::frames::CoherentTables;
@@ -37,6 +38,8 @@ const ROOM: u64 = 512 << 10;
 pub enum Model {
     /// The console without exits, at 00:1e.0.
     Console(Console),
+    /// What the partition manages others by, at 00:1f.0, where the plan gives it rights.
+    Delegation(&'static SharedPages),
 }
 
 /// A function that exists in no hardware.
@@ -56,6 +59,7 @@ pub type Pages = (Range<HostPhysical>, Access);
 /// # Errors
 /// No memory is left for one.
 pub fn give<F: Format>(
+    source: &plan::Partition,
     table: &mut PageTable<F>,
     memory: &GuestRam,
 ) -> Result<Vec<Synthetic>, BuildError<'static>> {
@@ -65,6 +69,12 @@ pub fn give<F: Format>(
     let bar = (room(&given)?, &pages[..]);
     let model = Model::Console(console);
     given.push(Synthetic::new(console::IDENTITY, bar, table, model)?);
+    if source.has_rights() {
+        let shared = SharedPages::allocate()?;
+        let bar = (room(&given)?, &shared.pages()[..]);
+        let model = Model::Delegation(shared);
+        given.push(Synthetic::new(delegation::IDENTITY, bar, table, model)?);
+    }
     Ok(given)
 }
 
@@ -141,6 +151,7 @@ impl Synthetic {
         let change = self.layout.write(&mut self.page, offset, bytes, value);
         match &mut self.model {
             Model::Console(console) => console.configure(change),
+            Model::Delegation(_) => {}
         }
         Effect::Done
     }
@@ -149,6 +160,7 @@ impl Synthetic {
     pub fn write(&mut self, partition: &Partition, offset: u16, bytes: u8, value: u64) -> Effect {
         match &mut self.model {
             Model::Console(console) => console.write(partition, offset, bytes, value),
+            Model::Delegation(_) => Effect::Denied,
         }
     }
 
@@ -157,6 +169,7 @@ impl Synthetic {
         self.layout.reset(&mut self.page);
         match &mut self.model {
             Model::Console(console) => console.reset(),
+            Model::Delegation(shared) => shared.reset(),
         }
     }
 }

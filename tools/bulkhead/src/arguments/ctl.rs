@@ -17,7 +17,8 @@ Exit status:
 /// Where the machine is.
 #[derive(Debug, Args)]
 pub struct Channel {
-    /// The machine's management channel: a serial device, tcp:HOST:PORT or unix:PATH.
+    /// The machine's management channel: a serial device, tcp:HOST:PORT or unix:PATH; in a
+    /// partition that may manage others, pci or pci:FUNCTION.
     #[arg(long, value_name = "ADDRESS", env = "BULKHEAD_CHANNEL", global = true)]
     to: Option<Address>,
     /// The speed of a serial device.
@@ -33,7 +34,7 @@ impl Channel {
     pub fn connection(&self) -> Result<Connection, Problem> {
         let address = self.to.clone().ok_or_else(|| Problem::Here {
             what: "where is the machine? Say --to ADDRESS, or set BULKHEAD_CHANNEL, to a serial \
-                   device, tcp:HOST:PORT or unix:PATH"
+                   device, tcp:HOST:PORT or unix:PATH; in a partition that may manage others, to pci"
                 .to_owned(),
         })?;
         Ok(Connection {

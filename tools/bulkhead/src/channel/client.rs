@@ -106,6 +106,9 @@ impl Client {
             if let Some(reply) = self.listen(id, &mut heard)? {
                 return match reply.answer() {
                     Answer::Error(Error::OtherSession) => Err(Problem::Restarted),
+                    Answer::Error(Error::NotPermitted) => Err(Problem::NotPermitted {
+                        partition: request.partition().map(|name| name.to_string()),
+                    }),
                     Answer::Error(error) => Err(Problem::Refused(error)),
                     _ => Ok(reply),
                 };

@@ -1,4 +1,5 @@
-//! The line to a machine: a serial device, a TCP connection or a UNIX socket.
+//! The line to a machine: a serial device, a TCP connection, a UNIX socket, or the memory that a
+//! partition shares with it.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serial2::SerialPort;
 
 use super::Address;
+use super::ring::Ring;
 use crate::problem::Problem;
 
 /// How long a connection may take to come about.
@@ -25,6 +27,7 @@ pub enum Line {
     Serial(SerialPort),
     Tcp(TcpStream),
     Unix(UnixStream),
+    Ring(Ring),
 }
 
 impl Line {
@@ -34,6 +37,7 @@ impl Line {
             Address::Serial(path) => open_serial(path, baud).map(Self::Serial),
             Address::Tcp(host) => open_tcp(host).map(Self::Tcp),
             Address::Unix(path) => open_unix(path).map(Self::Unix),
+            Address::Pci(function) => Ring::open(function.as_deref()).map(Self::Ring),
         };
         let address = address.clone();
         opened.map_err(|error| match error.kind() {
@@ -48,6 +52,7 @@ impl Line {
             Self::Serial(port) => port.write_all(bytes),
             Self::Tcp(stream) => stream.write_all(bytes),
             Self::Unix(stream) => stream.write_all(bytes),
+            Self::Ring(ring) => ring.send(bytes, WRITE_TIMEOUT),
         }
     }
 
@@ -67,6 +72,11 @@ impl Line {
             Self::Unix(stream) => {
                 stream.set_read_timeout(Some(wait))?;
                 stream.read(buffer)
+            }
+            // Its end is nobody's going away.
+            Self::Ring(ring) => {
+                let count = ring.receive(buffer, wait);
+                return Ok(buffer.get(..count).unwrap_or_default());
             }
         };
         match received {

@@ -7,6 +7,7 @@ mod address;
 mod client;
 mod line;
 mod readings;
+mod ring;
 
 pub use address::Address;
 pub use client::{Client, Connection};

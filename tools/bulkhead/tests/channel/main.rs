@@ -11,5 +11,6 @@ mod console;
 mod ctl;
 mod exporter;
 mod lines;
+mod ring;
 mod support;
 mod top;

@@ -18,8 +18,8 @@ use package::KernelPackage;
 /// The drivers that the example's guests need: for the disk, for the power button, and for
 /// reading what the button says.
 const DRIVERS: [&str; 3] = ["nvme", "button", "evdev"];
-/// What the guests' init program is built for: the C library is linked into it.
-const INIT_TARGET: &str = "x86_64-unknown-linux-gnu";
+/// What the guests' programs are built for: the C library is linked into them.
+const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The images of a Linux guest.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub struct Guest {
 /// Makes the images in the example's folder.
 pub fn build(paths: &Paths) -> Result<Guest> {
     let package = package::find(paths)?;
-    let init = build_init(paths)?;
+    let init = build_static(paths, "guest-init")?;
     let folder = paths.example();
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let guest = Guest {
@@ -42,29 +42,37 @@ pub fn build(paths: &Paths) -> Result<Guest> {
     };
     fs::copy(&package.kernel, &guest.kernel)
         .with_context(|| format!("copying {}", package.kernel.display()))?;
-    let archive = make_archive(&init, &package)?;
-    fs::write(&guest.initial_ramdisk, archive)
-        .with_context(|| format!("writing {}", guest.initial_ramdisk.display()))?;
+    let archive = make_archive(&init, &package)?.finish()?;
+    write(&guest.initial_ramdisk, &archive)?;
     Ok(guest)
 }
 
-fn build_init(paths: &Paths) -> Result<PathBuf> {
-    progress::step("Building", "the guests' init program");
+/// Makes, in the same folder, the initial RAM disk of a guest that manages others: with the
+/// user's tool in it.
+pub fn build_manager(paths: &Paths) -> Result<()> {
+    let package = package::find(paths)?;
+    let mut archive = make_archive(&build_static(paths, "guest-init")?, &package)?;
+    archive.add_program("bulkhead", &read(&build_static(paths, "bulkhead")?)?)?;
+    write(&paths.example().join("manager.img"), &archive.finish()?)
+}
+
+/// Builds a program that needs nothing beside it.
+fn build_static(paths: &Paths, package: &str) -> Result<PathBuf> {
+    progress::step("Building", &format!("{package} for the guests"));
     let target = paths.target.join("guest-init");
     let mut cargo = command::new("cargo", &paths.root);
     cargo
-        .args(["build", "--quiet", "--release", "--package", "guest-init"])
-        .args(["--target", INIT_TARGET, "--target-dir"])
+        .args(["build", "--quiet", "--release", "--package", package])
+        .args(["--target", GUEST_TARGET, "--target-dir"])
         .arg(&target)
         .env("RUSTFLAGS", "-C target-feature=+crt-static");
     command::run(&mut cargo)?;
-    Ok(target.join(INIT_TARGET).join("release").join("guest-init"))
+    Ok(target.join(GUEST_TARGET).join("release").join(package))
 }
 
-/// The initial RAM disk: the init program, each driver's modules in loading order, the mount
-/// points.
-fn make_archive(init: &Path, package: &KernelPackage) -> Result<Vec<u8>> {
-    let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
+/// The beginning of an initial RAM disk: the init program, each driver's modules in loading
+/// order, the mount points.
+fn make_archive(init: &Path, package: &KernelPackage) -> Result<Archive> {
     let mut archive = Archive::default();
     for folder in ["dev", "modules", "proc", "sys"] {
         archive.add_folder(folder)?;
@@ -82,5 +90,13 @@ fn make_archive(init: &Path, package: &KernelPackage) -> Result<Vec<u8>> {
             archive.add_file(&format!("{folder}/{index:02}-{name}"), &read(path)?)?;
         }
     }
-    archive.finish()
+    Ok(archive)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("reading {}", path.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))
 }

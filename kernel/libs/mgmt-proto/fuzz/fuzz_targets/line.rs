@@ -9,7 +9,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mgmt_proto::frame::{Envelope, encode};
-use mgmt_proto::{Answer, Direction, FRAME_BYTES, Handler, Request, Server};
+use mgmt_proto::{Answer, Asker, Direction, FRAME_BYTES, Handler, Request, Server};
 
 const SESSION: u32 = 1;
 
@@ -18,6 +18,10 @@ struct Quiet;
 impl Handler for Quiet {
     fn answer(&mut self, _: &Request<'_>) -> Answer<'_> {
         Answer::Done
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker::Administrator
     }
 }
 

@@ -16,6 +16,9 @@ const SESSION: u32 = 0x1234_5678;
 struct Counting {
     asked: u64,
     text: Vec<u8>,
+    /// Who asks, if it is a partition.
+    partition: Option<plan::Partition>,
+    refused: u64,
 }
 
 impl Handler for Counting {
@@ -43,6 +46,15 @@ impl Handler for Counting {
             }),
             _ => Answer::Done,
         }
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        let partition = self.partition.as_ref();
+        partition.map_or(Asker::Administrator, Asker::Partition)
+    }
+
+    fn refused(&mut self) {
+        self.refused += 1;
     }
 
     fn unsent(&self) -> u64 {
@@ -280,4 +292,32 @@ fn with_payload_changed(bytes: &[u8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> 
     frame.extend_from_slice(&::cobs::encode_vec(&payload));
     frame.push(0);
     frame
+}
+
+#[test]
+fn what_the_asker_may_not_is_refused_and_not_asked() {
+    let mut bench = Bench::new();
+    bench.handler.partition = Some(crate::testing::holder(&["beta"], &["gamma"]));
+    let stop = |name: &str| Request::Stop {
+        partition: Name::new(name).unwrap(),
+        manner: StopManner::Forced,
+    };
+    let refused = |error| is(Answer::Error(error));
+    bench.ask(1, &stop("alpha"), refused(Error::UnknownPartition));
+    bench.ask(2, &stop("beta"), refused(Error::NotPermitted));
+    bench.ask(3, &Request::ResetMachine, refused(Error::NotPermitted));
+    assert_eq!((bench.handler.asked, bench.handler.refused), (0, 3));
+    bench.ask(4, &stop("gamma"), is(Answer::Done));
+    assert_eq!((bench.handler.asked, bench.handler.refused), (1, 3));
+    assert_eq!(bench.channel().requests, 4);
+}
+
+#[test]
+fn what_was_done_before_is_not_told_to_who_may_not_ask_it() {
+    let mut bench = Bench::new();
+    let start = Request::Start { partition: alpha() };
+    bench.ask(5, &start, is(Answer::Done));
+    bench.handler.partition = Some(crate::testing::holder(&["alpha"], &[]));
+    bench.ask(5, &start, is(Answer::Error(Error::NotPermitted)));
+    assert_eq!(bench.handler.asked, 1);
 }

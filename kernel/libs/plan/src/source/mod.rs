@@ -13,6 +13,7 @@ mod partition;
 mod reader;
 mod report;
 mod restart;
+mod rights;
 mod suggestion;
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]

@@ -11,9 +11,10 @@ use super::images::{Images, Wanted};
 use super::machine::{REQUESTER_ID, read_cores, read_memory};
 use super::reader::{Finding, Reader, Table, Value};
 use super::restart::read_restart;
+use super::rights::read_names;
 use crate::{Function, Image, ImageIndex, Partition, PartitionPlace, Place, Rule};
 
-const PARTITION_KEYS: [&str; 9] = [
+const PARTITION_KEYS: [&str; 11] = [
     "name",
     "cores",
     "memory",
@@ -23,6 +24,8 @@ const PARTITION_KEYS: [&str; 9] = [
     "restart",
     "restart_limit",
     "denied_limit",
+    "may_see",
+    "may_control",
 ];
 const LINUX_KEYS: [&str; 5] = [
     "kernel",
@@ -95,6 +98,12 @@ fn read_partition(
         denied_limit: table.get("denied_limit").and_then(|value| {
             reader.mark(at(PartitionPlace::DeniedLimit), value.span());
             reader.integer(&value, "a number of denied accesses, 1 to 4294967295")
+        }),
+        may_see: read_names(reader, table.get("may_see"), |number| {
+            at(PartitionPlace::MaySee(number))
+        }),
+        may_control: read_names(reader, table.get("may_control"), |number| {
+            at(PartitionPlace::MayControl(number))
         }),
     }
 }

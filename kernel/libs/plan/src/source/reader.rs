@@ -14,11 +14,13 @@ use super::value::{parse_bytes, parse_integer};
 use crate::{Place, Rule};
 
 /// Keys that came with a version of the source form after the first.
-const LATER_KEYS: [(&str, u32); 4] = [
+const LATER_KEYS: [(&str, u32); 6] = [
     ("management", 2),
     ("restart", 2),
     ("restart_limit", 2),
     ("denied_limit", 3),
+    ("may_see", 3),
+    ("may_control", 3),
 ];
 
 /// A range of bytes in the source.
@@ -158,8 +160,8 @@ impl Reader {
         self.machine_is_complete = self.findings.is_empty();
     }
 
-    /// Whether enough could be read to say that `rule` is broken: what the machine does not
-    /// have may be in the part of its table that could not be read.
+    /// Whether enough could be read to say that `rule` is broken: what the machine or the plan
+    /// does not have may be in the part of it that could not be read.
     pub const fn can_judge(&self, rule: Rule) -> bool {
         let needs_machine = matches!(
             rule,
@@ -168,7 +170,8 @@ impl Reader {
                 | Rule::UnknownFunction
                 | Rule::VirtualFunctionTooHigh
         );
-        self.machine_is_complete || !needs_machine
+        let needs_all = matches!(rule, Rule::UnknownPartition);
+        !needs_all && (self.machine_is_complete || !needs_machine)
     }
 
     /// The value of `key`, which must be there.

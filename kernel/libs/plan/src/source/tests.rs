@@ -297,3 +297,41 @@ fn a_line_that_the_firmware_names_needs_version_3() {
         }
     }
 }
+
+#[test]
+fn rights_are_read_in_order() {
+    let rights = "may_see = [\"alpha\"]\nmay_control = [\"beta\"]\ncores = [1]";
+    let source = changed("version = 1", "version = 3").replacen("cores = [1]", rights, 1);
+    let plan = compile(&source, directory()).unwrap().plan;
+    let [alpha, beta] = plan.partitions.as_slice() else {
+        panic!("two partitions");
+    };
+    assert_eq!(
+        (&*alpha.may_see, &*alpha.may_control),
+        (&["alpha".into()][..], &["beta".into()][..])
+    );
+    assert!(!beta.has_rights());
+}
+
+#[test]
+fn keys_of_version_3_are_unknown_before() {
+    for key in ["may_see", "may_control"] {
+        let keys = format!("{key} = [\"beta\"]\ncores = [1]");
+        let source = changed("version = 1", "version = 2").replacen("cores = [1]", &keys, 1);
+        assert_eq!(broken(&source), [(Rule::UnknownKey, line_of(&source, key))]);
+    }
+}
+
+#[test]
+fn a_name_is_not_called_unknown_where_another_cannot_be_read() {
+    let source = changed("version = 1", "version = 3").replacen(
+        "cores = [1]",
+        "may_see = [\"beta\"]\ncores = [1]",
+        1,
+    );
+    let source = source.replacen("name = \"beta\"", "name = 7", 1);
+    assert_eq!(
+        broken(&source),
+        [(Rule::WrongType, line_of(&source, "name = 7"))]
+    );
+}

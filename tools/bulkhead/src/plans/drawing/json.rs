@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Device, Drawing, Owner};
+use super::{Device, Drawing, Owner, Rights};
 
 /// Everything with its owner: a partition's name, or null.
 pub fn draw(drawing: &Drawing) -> String {
@@ -46,12 +46,20 @@ pub fn draw(drawing: &Drawing) -> String {
         })
     };
     let functions: Vec<_> = drawing.functions.iter().map(function).collect();
+    let rights = drawing.names.iter().zip(&drawing.rights);
+    let rights: Vec<_> = rights
+        .filter(|(_, rights)| !rights.see.is_empty() || !rights.control.is_empty())
+        .map(|(name, Rights { see, control })| {
+            json!({ "partition": name, "may_see": see, "may_control": control })
+        })
+        .collect();
     json!({
         "file": drawing.title,
         "partitions": drawing.names,
         "cores": cores,
         "memory": memory,
         "functions": functions,
+        "rights": rights,
     })
     .to_string()
 }

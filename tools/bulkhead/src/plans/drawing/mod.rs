@@ -1,5 +1,5 @@
 //! A plan as something to draw: who owns each core, each piece of memory and each PCI
-//! function. [`text`] draws it in the terminal, [`svg`] as a picture.
+//! function, and who manages whom. [`text`] draws it in the terminal, [`svg`] as a picture.
 
 pub mod json;
 pub mod svg;
@@ -48,6 +48,15 @@ pub struct Drawing {
     /// The machine's memory, from hole to hole.
     pub memory: Vec<Bank>,
     pub functions: Vec<Device>,
+    /// What partitions may do to one another, by number.
+    pub rights: Vec<Rights>,
+}
+
+/// The names of the partitions that one may see, and of those that it may control as well.
+#[derive(Debug)]
+pub struct Rights {
+    pub see: Vec<String>,
+    pub control: Vec<String>,
 }
 
 /// Memory without a hole in it.
@@ -95,6 +104,7 @@ impl Drawing {
             cores: cores(plan),
             memory: memory(plan),
             functions: functions(plan),
+            rights: plan.partitions.iter().map(Rights::of).collect(),
         }
     }
 
@@ -134,6 +144,33 @@ impl Drawing {
     pub fn functions_of(&self, owner: Owner) -> String {
         let texts = self.functions.iter().flat_map(|device| device.texts(owner));
         texts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The owner's rights over partitions: `sees beta, controls gamma`.
+    pub fn rights_of(&self, owner: Owner) -> String {
+        match owner {
+            Owner::Partition(number) => self.rights.get(number).map_or(String::new(), Rights::text),
+            Owner::Nobody | Owner::Bulkhead => String::new(),
+        }
+    }
+}
+
+impl Rights {
+    fn of(partition: &plan::Partition) -> Self {
+        Self {
+            see: partition.may_see.clone(),
+            control: partition.may_control.clone(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let say = |verb: &str, names: &[String]| match names {
+            [] => None,
+            [one] => Some(format!("{verb} {one}")),
+            [all @ .., last] => Some(format!("{verb} {} and {last}", all.join(", "))),
+        };
+        let both = [say("sees", &self.see), say("controls", &self.control)];
+        both.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -309,6 +309,7 @@ fn draw_legend(picture: &mut Picture, drawing: &Drawing) {
             drawing.cores_of(owner),
             drawing.memory_of(owner),
             drawing.functions_of(owner),
+            drawing.rights_of(owner),
         ];
         let owned: Vec<_> = owned.into_iter().filter(|text| !text.is_empty()).collect();
         picture.text(LEFT + 230.0, "", &owned.join("; "));

@@ -52,6 +52,26 @@ B  beta      cores 2-3  640 MiB  VF 2 of 02:00.0 with namespace 3
 }
 
 #[test]
+fn rights_are_told_in_words() {
+    let drawing = drawing("delegated.toml");
+    let text = text::draw(&drawing);
+    let rights = "rights     operator sees operator and vault, controls worker
+           vault sees vault
+
+";
+    assert!(text.contains(rights), "{text}");
+    assert!(!super::text::draw(&self::drawing("example.toml")).contains("rights"));
+    let svg = svg::draw(&drawing);
+    assert!(svg.contains("core 1; 64 MiB; sees operator and vault, controls worker<"));
+    let json: serde_json::Value = serde_json::from_str(&json::draw(&drawing)).unwrap();
+    let expected = serde_json::json!([
+        { "partition": "operator", "may_see": ["operator", "vault"], "may_control": ["worker"] },
+        { "partition": "vault", "may_see": ["vault"], "may_control": [] },
+    ]);
+    assert_eq!(json["rights"], expected);
+}
+
+#[test]
 fn memory_is_cut_at_holes_and_at_owners() {
     let drawing = drawing("memory-in-pieces.toml");
     let pieces = drawing.memory.iter().map(|bank| {

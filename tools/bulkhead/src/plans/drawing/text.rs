@@ -1,5 +1,5 @@
 //! The drawing in the terminal: a mark for each core, for equal pieces of memory and for
-//! each function, and a legend.
+//! each function, who manages whom in words, and a legend.
 
 use super::{Bank, Drawing, Owner};
 use crate::text::{Align, table};
@@ -15,6 +15,7 @@ pub fn draw(drawing: &Drawing) -> String {
     ];
     lines.extend(memory_lines(drawing));
     lines.extend(function_lines(drawing));
+    lines.extend(right_lines(drawing));
     lines.push(String::new());
     lines.push(legend(drawing));
     lines.join("\n")
@@ -78,6 +79,19 @@ fn function_lines(drawing: &Drawing) -> Vec<String> {
         text.trim_end().to_owned()
     };
     drawing.functions.iter().enumerate().map(line).collect()
+}
+
+/// Who may do what to whom; nothing where nobody may.
+fn right_lines(drawing: &Drawing) -> Vec<String> {
+    let texts = drawing.owners().filter_map(|owner| {
+        let rights = drawing.rights_of(owner);
+        (!rights.is_empty()).then(|| format!("{} {rights}", drawing.name(owner)))
+    });
+    let line = |(number, text): (usize, String)| {
+        let word = if number == 0 { "rights" } else { "" };
+        format!("{word:<10} {text}")
+    };
+    texts.enumerate().map(line).collect()
 }
 
 fn legend(drawing: &Drawing) -> String {

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use addr::{ApicId, RequesterId};
 use mgmt_proto::{
-    Answer, BODY_BYTES, Bytes, Counters, Details, Error, Event, EventKind, ExitCounts, Fault,
-    FunctionStatus, Handler, Health, Hello, ImagePart, ItemsWriter, MAX_DATA, Name, Page, Request,
-    State, StopCause, StopManner, Summary,
+    Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, Event, EventKind, ExitCounts,
+    Fault, FunctionStatus, Handler, Health, Hello, ImagePart, ItemsWriter, MAX_DATA, Name, Page,
+    Request, State, StopCause, StopManner, Summary,
 };
 use vdev::exit_reason::ExitReason;
 
@@ -27,6 +27,8 @@ pub struct Machine {
     pub log: Vec<u8>,
     /// Everything that was asked, each time it was carried out.
     pub asked: Vec<String>,
+    /// The partition that asks, if it is no administrator.
+    pub asker: Option<plan::Partition>,
     booted: Instant,
     staged: Option<Staged>,
     buffers: [[u8; BODY_BYTES]; 2],
@@ -150,6 +152,7 @@ impl Machine {
             faults: Vec::new(),
             log: b"[bulkhead] SVM on 4 cores\n".to_vec(),
             asked: Vec::new(),
+            asker: None,
             booted: Instant::now(),
             staged: None,
             buffers: [[0; BODY_BYTES]; 2],
@@ -419,5 +422,10 @@ impl Handler for Machine {
             self.read(request)
         };
         answer.unwrap_or_else(Answer::Error)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        let partition = self.asker.as_ref();
+        partition.map_or(Asker::Administrator, Asker::Partition)
     }
 }
