@@ -1,6 +1,7 @@
 //! The Linux guests' images: a stock Debian kernel, and an initial RAM disk of our own.
 
 mod archive;
+pub mod first_level;
 mod module;
 mod package;
 
@@ -13,11 +14,15 @@ use crate::command;
 use crate::paths::Paths;
 use crate::progress;
 use archive::Archive;
-use package::KernelPackage;
+use package::{KernelPackage, Selection};
 
-/// The drivers that the example's guests need: for the disk, for the power button, and for
-/// reading what the button says.
-const DRIVERS: [&str; 3] = ["nvme", "button", "evdev"];
+/// The stock kernel with the drivers that the example's guests need: for the disk, for the power
+/// button, and for reading what the button says.
+const GUEST: Selection = Selection {
+    folder: "kernel",
+    why: "the guests' stock kernel",
+    drivers: &["nvme", "button", "evdev"],
+};
 /// What the guests' init program is built for: the C library is linked into it.
 const INIT_TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -28,21 +33,24 @@ pub struct Guest {
     pub kernel: PathBuf,
     /// The initial RAM disk.
     pub initial_ramdisk: PathBuf,
+    /// The program in it.
+    pub init: PathBuf,
 }
 
 /// Makes the images in the example's folder.
 pub fn build(paths: &Paths) -> Result<Guest> {
-    let package = package::find(paths)?;
+    let package = package::find(paths, &GUEST)?;
     let init = build_init(paths)?;
     let folder = paths.example();
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let guest = Guest {
         kernel: folder.join("vmlinuz"),
         initial_ramdisk: folder.join("initrd.img"),
+        init,
     };
     fs::copy(&package.kernel, &guest.kernel)
         .with_context(|| format!("copying {}", package.kernel.display()))?;
-    let archive = make_archive(&init, &package)?;
+    let archive = make_archive(&guest.init, &package)?;
     fs::write(&guest.initial_ramdisk, archive)
         .with_context(|| format!("writing {}", guest.initial_ramdisk.display()))?;
     Ok(guest)
@@ -64,8 +72,12 @@ fn build_init(paths: &Paths) -> Result<PathBuf> {
 /// The initial RAM disk: the init program, each driver's modules in loading order, the mount
 /// points.
 fn make_archive(init: &Path, package: &KernelPackage) -> Result<Vec<u8>> {
-    let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
     let mut archive = Archive::default();
+    add_base(&mut archive, init, package)?;
+    archive.finish()
+}
+
+fn add_base(archive: &mut Archive, init: &Path, package: &KernelPackage) -> Result<()> {
     for folder in ["dev", "modules", "proc", "sys"] {
         archive.add_folder(folder)?;
     }
@@ -82,5 +94,9 @@ fn make_archive(init: &Path, package: &KernelPackage) -> Result<Vec<u8>> {
             archive.add_file(&format!("{folder}/{index:02}-{name}"), &read(path)?)?;
         }
     }
-    archive.finish()
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("reading {}", path.display()))
 }
