@@ -26,7 +26,8 @@ pub struct Count {
 /// All exits of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Kind {
-    /// The address space identifier of the guest: the partition's place in the plan, from 1.
+    /// The address space identifier of the guest: the partition's place in the plan, from 1;
+    /// 0 if the hypervisor is not Bulkhead.
     pub space: u32,
     /// How many moments the guest had marked before.
     pub marks: u32,
@@ -60,4 +61,6 @@ pub struct Mark {
     pub processor: u32,
     /// The guest's instructions on that processor so far.
     pub guest: u64,
+    /// The hypervisor's instructions on all processors so far.
+    pub root: u64,
 }

@@ -13,7 +13,7 @@
 use std::io;
 use std::sync::Barrier;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vdev::ExitReason;
 
@@ -21,6 +21,7 @@ use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::storage::Disk;
 use crate::system::{self, CpuidAnswer};
+use crate::work::{self, Exchange};
 
 /// The leaf with Bulkhead's signature.
 const SIGNATURE_LEAF: u32 = 0x4000_0100;
@@ -31,7 +32,7 @@ const STARTS_LEAF: u32 = 0x4000_0103;
 /// One reading of all counters.
 pub type Counters = [u64; ExitReason::COUNT];
 
-/// Measures idle, a loop, and reads; prints a finding for each, and one for the boot, whose
+/// Measures each kind of work; prints a finding for each, and one for the boot, whose
 /// exits are those of `boot`.
 pub fn check(expectation: &Expectation, boot: &Counters, disk: Option<&Disk>) -> io::Result<()> {
     if !is_bulkhead() {
@@ -41,24 +42,37 @@ pub fn check(expectation: &Expectation, boot: &Counters, disk: Option<&Disk>) ->
         return Ok(());
     }
     check_boot(expectation, boot);
-    let duration = expectation.duration;
-    // The first use of a page, a lock or a clock is not what is measured.
-    measure(expectation.cores, |core| {
-        busy(core, Duration::from_millis(50))
-    })?;
-    let idle = measure(expectation.cores, |core| idle(core, duration))?;
-    report("exits_idle", expectation.cores, &idle);
-    let busy = measure(expectation.cores, |core| busy(core, duration))?;
-    report("exits_loop", expectation.cores, &busy);
-    let Some(disk) = disk else {
-        return Ok(());
-    };
-    disk.read_pages(100)?;
-    let share = expectation
-        .reads
-        .div_ceil(u64::try_from(expectation.cores.max(1)).unwrap_or(1));
-    let reads = measure(expectation.cores, |_| disk.read_pages(share))?;
-    report("exits_reads", expectation.cores, &reads);
+    measure_all(expectation, disk, |name, exits| {
+        Finding::new(name, is_exitless(expectation.cores, exits))
+            .number("total", total(exits))
+            .raw("exits", &to_json(exits))
+            .print();
+    })
+}
+
+/// Counts the exits of each kind of work, one after the other, and tells `report` their name
+/// and them. One measurement, without a report, comes before: the first use of a page, a lock
+/// or a clock is not what is measured.
+pub fn measure_all(
+    expectation: &Expectation,
+    disk: Option<&Disk>,
+    report: impl Fn(&str, &Counters),
+) -> io::Result<()> {
+    let (cores, duration) = (expectation.cores, expectation.duration);
+    measure(cores, |_| work::compute(Duration::from_millis(50)))?;
+    report("exits_idle", &measure(cores, |_| work::rest(duration))?);
+    report("exits_loop", &measure(cores, |_| work::compute(duration))?);
+    if let Some(disk) = disk {
+        disk.read_pages(100)?;
+        let cores_for_share = u64::try_from(cores.max(1)).unwrap_or(1);
+        let share = expectation.reads.div_ceil(cores_for_share);
+        report("exits_reads", &measure(cores, |_| disk.read_pages(share))?);
+    }
+    if cores > 1 {
+        let exchange = Exchange::new()?;
+        let exits = measure(cores, |core| exchange.take_part(core, expectation.wakes))?;
+        report("exits_wakes", &exits);
+    }
     Ok(())
 }
 
@@ -147,22 +161,6 @@ impl Window {
     }
 }
 
-fn idle(_core: usize, duration: Duration) -> io::Result<()> {
-    thread::sleep(duration);
-    Ok(())
-}
-
-fn busy(_core: usize, duration: Duration) -> io::Result<()> {
-    let start = Instant::now();
-    let mut rounds = 0_u64;
-    while start.elapsed() < duration {
-        for _ in 0..10_000 {
-            rounds = std::hint::black_box(rounds.wrapping_add(1));
-        }
-    }
-    Ok(())
-}
-
 /// Reads all counters; they are zero where Bulkhead is not below.
 pub fn read() -> Counters {
     let mut counters = [0; ExitReason::COUNT];
@@ -182,13 +180,6 @@ fn subtract(minuend: &Counters, subtrahend: &Counters) -> Counters {
         *value = value.saturating_sub(*taken);
     }
     difference
-}
-
-fn report(name: &str, cores: usize, counters: &Counters) {
-    Finding::new(name, is_exitless(cores, counters))
-        .number("total", total(counters))
-        .raw("exits", &to_json(counters))
-        .print();
 }
 
 /// One core makes no exit at all; several make those of inter-processor interrupts alone.

@@ -14,6 +14,7 @@
 //! | `bulkhead.pattern` | the halves of the word that memory is filled with, `HIGH,LOW` | 0 |
 //! | `bulkhead.thorough` | every how many guests one searches memory, works and fills memory | 1 |
 //! | `bulkhead.reads` | how many reads are measured | 10000 |
+//! | `bulkhead.wakes` | how often cores wake one another while that is measured | 10000 |
 
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Expectation {
     pub duration: Duration,
     /// How many reads are measured.
     pub reads: u64,
+    /// How often cores wake one another while that is measured.
+    pub wakes: u64,
     /// How long a mode that ends the machine waits before it does so.
     pub delay: Duration,
     /// How one guest after another ends.
@@ -67,6 +70,7 @@ impl Expectation {
             boot_exits: number("boot_exits", 1000),
             duration: Duration::from_secs(number("seconds", 10)),
             reads: number("reads", 10_000),
+            wakes: number("wakes", 10_000),
             delay: Duration::from_secs(number("delay", 0)),
             ends: value("ends")
                 .unwrap_or("stay")

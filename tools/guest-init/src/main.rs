@@ -19,6 +19,7 @@ mod expectation;
 mod finding;
 mod identity;
 mod interrupts;
+mod kvm_host;
 mod lives;
 mod memory;
 mod modes;
@@ -26,6 +27,7 @@ mod modules;
 mod power_button;
 mod storage;
 mod system;
+mod work;
 
 use std::fs;
 use std::io;

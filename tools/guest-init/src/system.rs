@@ -110,6 +110,11 @@ pub fn lock_memory() -> io::Result<()> {
 
 /// Binds the calling thread to one core, by the kernel's number.
 pub fn pin_to(core: usize) -> io::Result<()> {
+    pin_thread(0, core)
+}
+
+/// Binds a thread to one core, both by the kernel's numbers; 0 is the calling thread.
+pub fn pin_thread(thread: i32, core: usize) -> io::Result<()> {
     let mut mask = [0_u64; 16];
     let word = core >> 6;
     let Some(word) = mask.get_mut(word) else {
@@ -117,7 +122,51 @@ pub fn pin_to(core: usize) -> io::Result<()> {
     };
     *word = 1 << (core & 63);
     // SAFETY: the mask is valid for reads of its own size, and any bits are a mask.
-    check(unsafe { libc::sched_setaffinity(0, size_of_val(&mask), mask.as_ptr().cast()) })
+    check(unsafe { libc::sched_setaffinity(thread, size_of_val(&mask), mask.as_ptr().cast()) })
+}
+
+/// An NVMe admin command as the driver takes it (Linux 6.1, `include/uapi/linux/nvme_ioctl.h`,
+/// `struct nvme_passthru_cmd`).
+#[repr(C)]
+#[derive(Debug, Default)]
+pub struct AdminCommand {
+    pub opcode: u8,
+    pub flags: u8,
+    pub reserved_1: u16,
+    pub namespace: u32,
+    pub dword_2: u32,
+    pub dword_3: u32,
+    pub metadata: u64,
+    pub address: u64,
+    pub metadata_bytes: u32,
+    pub data_bytes: u32,
+    pub dword_10: u32,
+    pub dword_11: u32,
+    pub dwords_12_to_15: [u32; 4],
+    pub timeout_milliseconds: u32,
+    pub result: u32,
+}
+
+/// `NVME_IOCTL_ADMIN_CMD`, which holds the command's size.
+const NVME_ADMIN_COMMAND: u64 = 0xC048_4E41;
+const _: () = assert!(size_of::<AdminCommand>() == 0x48);
+
+/// Has the controller carry out `command` with `data`.
+pub fn submit(controller: &File, mut command: AdminCommand, data: &mut [u8]) -> io::Result<()> {
+    command.address = u64::try_from(data.as_mut_ptr().expose_provenance()).unwrap_or(0);
+    command.data_bytes = u32::try_from(data.len()).unwrap_or(0);
+    let place = &raw mut command;
+    // SAFETY: the command is valid, and its data for reads and writes of its length, until the
+    // call returns; none of the commands used has more data than that.
+    let status = unsafe { libc::ioctl(controller.as_raw_fd(), NVME_ADMIN_COMMAND, place) };
+    check(status)?;
+    match status {
+        0 => Ok(()),
+        status => Err(io::Error::other(format!(
+            "the NVMe command {:#04x} failed with status {status:#x}",
+            command.opcode
+        ))),
+    }
 }
 
 /// Powers the machine off. Returns only if the kernel refuses.

@@ -57,9 +57,9 @@ impl Plugin {
         self.load(machine, output, &format!("{}{options}", self.kernel));
     }
 
-    /// Lets `machine`, which starts a guest without any hypervisor, count into `output`.
-    pub fn watch_bare(&self, machine: &mut Machine, output: &Path) {
-        self.load(machine, output, "");
+    /// Lets `machine`, which starts something else than Bulkhead, count into `output`.
+    pub fn watch_other(&self, machine: &mut Machine, output: &Path, options: &str) {
+        self.load(machine, output, options);
     }
 
     fn load(&self, machine: &mut Machine, output: &Path, options: &str) {

@@ -32,6 +32,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use bench::compare::Rival;
 use machine::Choice;
 use paths::Paths;
 
@@ -92,6 +93,9 @@ enum Task {
         /// Put the numbers in place of the committed ones
         #[arg(long)]
         commit: bool,
+        /// Nothing of that: the same work on the bare machine and under another hypervisor, too
+        #[arg(long, value_name = "RIVAL", conflicts_with_all = ["gate", "commit"])]
+        compare: Option<Rival>,
     },
     /// Restart guests over and over beside one that computes, and count everything
     Soak {
@@ -161,7 +165,11 @@ fn execute(task: &Task) -> Result<bool> {
             let machines = machine.map_or_else(|| TESTED.to_vec(), |machine| vec![machine]);
             test::run(&paths, filter.as_deref(), *cases, &machines)
         }
-        Task::Bench { gate, commit } => bench(&paths, *gate, *commit),
+        Task::Bench {
+            compare: Some(Rival::Kvm),
+            ..
+        } => compare(&paths).map(|()| true),
+        Task::Bench { gate, commit, .. } => bench(&paths, *gate, *commit),
         Task::Soak {
             tiny,
             linux,
@@ -201,6 +209,11 @@ fn bench(paths: &Paths, gate: bool, commit: bool) -> Result<bool> {
     };
     let linux = run::prepare(paths, Choice::Qemu, None)?;
     bench::run(paths, &linux, extent, usage)
+}
+
+fn compare(paths: &Paths) -> Result<()> {
+    build(paths)?;
+    bench::compare::run(paths)
 }
 
 fn prepush(paths: &Paths) -> Result<bool> {

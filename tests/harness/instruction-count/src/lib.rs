@@ -6,17 +6,26 @@
 //! Arguments:
 //! - `output=FILE`, where the count goes as JSON when QEMU ends,
 //! - `text=0x…-0x…` and `entry=0x…`: where the hypervisor's code is, with virtual = physical,
-//!   and its first instruction; without these every instruction is a guest's,
+//!   and its first instruction,
+//! - or `memory=0x…`: the hypervisor is whatever runs outside guests, firmware, kernel and
+//!   programs, and sees physical memory from this address on,
+//! - without these every instruction is a guest's,
+//! - `kernel=0x…`: the first instruction of a guest's at or above this address is a moment like
+//!   those that guests mark themselves: its kernel begins,
+//! - `exact=on`: count guests' instructions one by one, too,
 //! - `profile=on`: also say where the instructions up to the first VMRUN are,
 //! - `end=first-guest`: end QEMU at the first VMRUN.
 //!
-//! The hypervisor's own instructions are counted one by one, all others by blocks as they begin,
-//! which is faster, and too much where one is left in its middle: exact only where QEMU makes
-//! blocks of one instruction. Code is the hypervisor's
-//! by where it is in the host's memory: a guest cannot pass for it. An execution of a repeated
+//! The hypervisor's own instructions are counted one by one, guests' by blocks as they begin,
+//! which is faster, and too much where one is left in its middle: without `exact` they are right
+//! only where QEMU makes blocks of one instruction. Code is the hypervisor's
+//! by where it is in the host's memory: a guest cannot pass for it. With `memory` it is by the
+//! state of the processor that translates it: QEMU keeps no block for both a guest and a host
+//! (it must translate with one thread for each processor then). An execution of a repeated
 //! string instruction counts as one instruction, as hardware counts it, whatever it repeats.
 //!
-//! Not handled: VMLAUNCH, which QEMU does not emulate; more than 64 processors.
+//! Not handled: VMLAUNCH, which QEMU does not emulate; more than 64 processors; with `memory`
+//! several guests at a time.
 
 mod processor;
 mod qemu;
@@ -33,6 +42,9 @@ struct Arguments {
     output: String,
     text: Option<(u64, u64)>,
     entry: u64,
+    memory: Option<u64>,
+    kernel: Option<u64>,
+    exact: bool,
     profile: bool,
     end_at_first_guest: bool,
 }
@@ -69,7 +81,8 @@ pub unsafe extern "C" fn qemu_plugin_install(
             return -1;
         }
     }
-    processor::begin_in_guest(arguments.text.is_none());
+    let has_hypervisor = arguments.text.is_some() || arguments.memory.is_some();
+    processor::begin_in_guest(!has_hypervisor);
     if arguments.output.is_empty() || ARGUMENTS.set(arguments).is_err() {
         eprintln!("instruction-count: needs output=FILE");
         return -1;
@@ -85,10 +98,13 @@ impl Arguments {
         match name {
             "output" => value.clone_into(&mut self.output),
             "entry" => self.entry = number(value)?,
+            "memory" => self.memory = Some(number(value)?),
             "text" => {
                 let (start, end) = value.split_once('-')?;
                 self.text = Some((number(start)?, number(end)?));
             }
+            "kernel" => self.kernel = Some(number(value)?),
+            "exact" => self.exact = value == "on",
             "profile" => self.profile = value == "on",
             "end" => self.end_at_first_guest = value == "first-guest",
             _ => return None,
@@ -120,11 +136,27 @@ extern "C" fn on_translation(_id: u64, block: *mut RawBlock) {
         block.instructions().for_each(watch_hypervisor);
         return;
     }
-    let instructions = block.instructions();
-    for instruction in instructions.filter(|one| one.bytes().starts_with(&CPUID)) {
-        instruction.on_execution(processor::on_guests_cpuid, Registers::Read, 0);
+    watch_guests(block, first);
+}
+
+fn watch_guests(block: Block, first: Instruction) {
+    if arguments()
+        .kernel
+        .is_some_and(|kernel| first.address() >= kernel)
+    {
+        first.on_execution(processor::on_kernel, Registers::Unused, 0);
     }
-    block.on_execution(processor::on_block, block.instructions().count());
+    for instruction in block.instructions() {
+        if arguments().exact {
+            count(instruction);
+        }
+        if instruction.bytes().starts_with(&CPUID) {
+            instruction.on_execution(processor::on_guests_cpuid, Registers::Read, 0);
+        }
+    }
+    if !arguments().exact {
+        block.on_execution(processor::on_block, block.instructions().count());
+    }
 }
 
 /// Learns where physical memory is in QEMU's, by the hypervisor's first instruction.
@@ -139,6 +171,11 @@ fn note_entry(instruction: Instruction) {
 }
 
 fn is_hypervisors(instruction: Instruction) -> bool {
+    if arguments().memory.is_some() {
+        // An exit's first block is translated before it is known that there is an exit.
+        let is_behind = instruction.host_address() == BEHIND_VMRUN.load(Ordering::Relaxed);
+        return is_behind || !processor::is_in_guest();
+    }
     let memory = MEMORY.load(Ordering::Relaxed);
     let offset = instruction.host_address().wrapping_sub(memory);
     let offset = u64::try_from(offset).unwrap_or(u64::MAX);

@@ -1,5 +1,6 @@
 //! The counters of each processor, and what is called as instructions are executed.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{c_uint, c_void};
 use std::fs;
@@ -73,8 +74,15 @@ static TOTAL: Mutex<Total> = Mutex::new(Total {
     exits: BTreeMap::new(),
 });
 static FIRST_ENTRY: AtomicBool = AtomicBool::new(false);
+/// Whether a guest's kernel has begun.
+static KERNEL: AtomicBool = AtomicBool::new(false);
 /// The handles of RAX and RCX.
 static REGISTERS: OnceLock<(usize, usize)> = OnceLock::new();
+
+thread_local! {
+    /// Whether the processor of this thread is in a guest.
+    static IN_GUEST: Cell<bool> = const { Cell::new(false) };
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
@@ -98,6 +106,11 @@ pub fn begin_in_guest(in_guest: bool) {
     for processor in &ALL {
         processor.in_guest.store(in_guest, Ordering::Relaxed);
     }
+}
+
+/// Whether the processor whose thread calls is in a guest.
+pub fn is_in_guest() -> bool {
+    IN_GUEST.get()
 }
 
 /// Finds the registers that are read later; on a processor's own thread.
@@ -146,8 +159,7 @@ fn add_one(processor: &Processor, address: *mut c_void) {
 /// VMRUN, already counted: the end of an exit, if the guest was in one.
 pub extern "C" fn on_vmrun(index: c_uint, _data: *mut c_void) {
     if !FIRST_ENTRY.swap(true, Ordering::Relaxed) {
-        let roots = ALL.iter().map(|one| one.root.load(Ordering::Relaxed));
-        lock(&TOTAL).count.first_entry = Some(roots.fold(0, u64::wrapping_add));
+        lock(&TOTAL).count.first_entry = Some(root_instructions());
         if arguments().end_at_first_guest {
             write(&arguments().output);
             // SAFETY: ends the process at once; QEMU's own end would wait for this processor.
@@ -163,19 +175,32 @@ pub extern "C" fn on_vmrun(index: c_uint, _data: *mut c_void) {
         *count = count.wrapping_add(1);
     }
     let (control_block, _) = read_rax_rcx();
-    let space = qemu::read_memory(control_block.wrapping_add(GUEST_ASID)) as u32;
+    // KVM numbers address spaces anew all the time.
+    let space = match arguments().memory {
+        None => qemu::read_memory(control_block.wrapping_add(GUEST_ASID)) as u32,
+        Some(_) => 0,
+    };
     processor
         .control_block
         .store(control_block, Ordering::Relaxed);
     processor.space.store(space, Ordering::Relaxed);
     processor.in_guest.store(true, Ordering::Relaxed);
+    IN_GUEST.set(true);
+}
+
+/// All processors' instructions in root mode so far.
+fn root_instructions() -> u64 {
+    let roots = ALL.iter().map(|one| one.root.load(Ordering::Relaxed));
+    roots.fold(0, u64::wrapping_add)
 }
 
 /// The instruction behind VMRUN, not counted yet: an exit begins.
 pub extern "C" fn on_exit(index: c_uint, _data: *mut c_void) {
     let processor = processor(index);
     processor.in_guest.store(false, Ordering::Relaxed);
+    IN_GUEST.set(false);
     let block = processor.control_block.load(Ordering::Relaxed);
+    let block = block.wrapping_add(arguments().memory.unwrap_or(0));
     let field = |offset| qemu::read_memory(block.wrapping_add(offset));
     let space = processor.space.load(Ordering::Relaxed);
     let mut kind = Kind {
@@ -208,15 +233,27 @@ pub extern "C" fn on_rest(index: c_uint, _data: *mut c_void) {
 
 /// CPUID outside the hypervisor, perhaps a mark.
 pub extern "C" fn on_guests_cpuid(index: c_uint, _data: *mut c_void) {
-    let processor = processor(index);
     let (leaf, subleaf) = read_rax_rcx();
     if leaf as u32 == MARK_LEAF && subleaf as u32 == 0 {
-        lock(&TOTAL).count.marks.push(Mark {
-            space: processor.space.load(Ordering::Relaxed),
-            processor: index,
-            guest: processor.guest.load(Ordering::Relaxed),
-        });
+        mark(index);
     }
+}
+
+/// A guest's kernel: its first instruction is a mark.
+pub extern "C" fn on_kernel(index: c_uint, _data: *mut c_void) {
+    if !KERNEL.swap(true, Ordering::Relaxed) {
+        mark(index);
+    }
+}
+
+fn mark(index: c_uint) {
+    let processor = processor(index);
+    lock(&TOTAL).count.marks.push(Mark {
+        space: processor.space.load(Ordering::Relaxed),
+        processor: index,
+        guest: processor.guest.load(Ordering::Relaxed),
+        root: root_instructions(),
+    });
 }
 
 /// Writes what was counted to the file `output`.

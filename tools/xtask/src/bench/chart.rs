@@ -1,18 +1,15 @@
-//! The chart: exits by reason, and Bulkhead's instructions per exit as a distribution. SVG
-//! 1.1, for light and dark pages alike.
+//! The chart: exits by reason, and Bulkhead's instructions per exit as a distribution.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
+use super::drawing::Drawing;
 use super::measures::Results;
 
-const WIDTH: f64 = 860.0;
 /// Where bars begin, right of their names, and where they end, left of their numbers.
 const LEFT: f64 = 190.0;
 const RIGHT: f64 = 780.0;
 const ROW: f64 = 24.0;
 const BAR: f64 = 14.0;
-const TITLE: f64 = 44.0;
 /// The height of one reason's distribution.
 const STRIP: f64 = 44.0;
 /// The distribution's axis, logarithmic: its ends as powers of two, and columns for each.
@@ -22,65 +19,15 @@ const COLUMNS_A_POWER: f64 = 12.0;
 /// What is aimed at: the mean's goal in instructions, and the largest's.
 const GOALS: [u32; 2] = [100, 300];
 
-const STYLE: &str = "text{font:12px sans-serif;fill:#24292f}.title{font-weight:600;font-size:14px}\
-.small{font-size:11px;fill:#57606a}.value{font-size:11px}.bar{fill:#3b6fb6}.later{fill:#c8752b}\
-.axis{stroke:#d0d7de;stroke-width:1}.goal{stroke:#a40e26;stroke-width:1;stroke-dasharray:4 3}\
-.goalname{font-size:11px;fill:#a40e26}";
 /// The classes of the scenarios' bars.
 const CLASSES: [&str; 2] = ["bar", "later"];
 
-/// A drawing that grows downwards.
-struct Drawing {
-    body: String,
-    y: f64,
-}
-
-impl Drawing {
-    fn text(&mut self, x: f64, anchor: &str, class: &str, text: &str) {
-        let baseline = self.y;
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            self.body,
-            r#"<text x="{x:.1}" y="{baseline:.1}" text-anchor="{anchor}" class="{class}">{text}</text>"#
-        );
-    }
-
-    fn bar(&mut self, (x, y): (f64, f64), (width, height): (f64, f64), class: &str) {
-        let _ = writeln!(
-            self.body,
-            r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" class="{class}"/>"#
-        );
-    }
-
-    fn line(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), class: &str) {
-        let _ = writeln!(
-            self.body,
-            r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" class="{class}"/>"#
-        );
-    }
-
-    fn title(&mut self, text: &str) {
-        self.y += TITLE;
-        self.text(16.0, "start", "title", text);
-        self.y += 12.0;
-    }
-}
-
 /// Draws both parts.
 pub fn draw(results: &Results) -> String {
-    let mut drawing = Drawing {
-        body: String::new(),
-        y: -12.0,
-    };
+    let mut drawing = Drawing::new();
     draw_reasons(&mut drawing, &results.exits);
     draw_lengths(&mut drawing, &results.lengths);
-    let height = drawing.y + 24.0;
-    let body = drawing.body;
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" \
-         width=\"{WIDTH}\" height=\"{height:.0}\">\n<style>{STYLE}</style>\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n{body}</svg>\n"
-    )
+    drawing.finish()
 }
 
 fn draw_reasons(

@@ -7,6 +7,8 @@
 
 mod baseline;
 mod chart;
+pub mod compare;
+mod drawing;
 mod lines;
 mod measures;
 mod run;
@@ -22,6 +24,7 @@ use crate::paths::Paths;
 use crate::run::Prepared;
 use crate::{bare, progress, setup};
 use baseline::Change;
+use compare::Comparison;
 pub use measures::Extent;
 use measures::Results;
 
@@ -45,7 +48,8 @@ pub fn run(paths: &Paths, linux: &Prepared, extent: Extent, usage: Use) -> Resul
     let results = Results::collect(paths, &runner, linux, extent)?;
     let folder = paths.target.join("bench");
     fs::create_dir_all(&folder)?;
-    write_json(&results, &folder.join("bench.json"))?;
+    let comparison = compare::last(paths)?;
+    write_json(&results, comparison.as_ref(), &folder.join("bench.json"))?;
     let svg = folder.join("exits.svg");
     fs::write(&svg, chart::draw(&results)).with_context(|| format!("{}", svg.display()))?;
     let path = paths.root.join(BASELINE);
@@ -53,6 +57,7 @@ pub fn run(paths: &Paths, linux: &Prepared, extent: Extent, usage: Use) -> Resul
         baseline::write(&path, &results.measures)?;
     }
     let fine = print(&results, &baseline::read(&path)?);
+    compare::show(comparison.as_ref());
     progress::step("Written", &format!("{}", folder.display()));
     Ok(fine)
 }
@@ -87,7 +92,11 @@ fn print(results: &Results, baseline: &baseline::Baseline) -> bool {
     fine
 }
 
-fn write_json(results: &Results, path: &std::path::Path) -> Result<()> {
+fn write_json(
+    results: &Results,
+    comparison: Option<&Comparison>,
+    path: &std::path::Path,
+) -> Result<()> {
     let measures: Vec<_> = results
         .measures
         .iter()
@@ -100,6 +109,7 @@ fn write_json(results: &Results, path: &std::path::Path) -> Result<()> {
         "measures": measures,
         "exits_by_reason": results.exits,
         "instructions_by_reason": results.lengths,
+        "comparison": comparison,
     });
     let text = serde_json::to_string_pretty(&value)?;
     fs::write(path, text).with_context(|| format!("writing {}", path.display()))

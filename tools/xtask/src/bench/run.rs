@@ -46,6 +46,19 @@ pub struct Outcome {
     pub summary: Summary,
 }
 
+/// A Linux on the machine itself.
+#[derive(Debug, Clone)]
+pub struct Linux {
+    /// How many processors the machine has.
+    pub processors: u32,
+    /// The kernel and its initial RAM disk.
+    pub software: Software,
+    /// The kernel's command line.
+    pub command_line: String,
+    /// Options for the counting plugin.
+    pub options: &'static str,
+}
+
 /// Runs things and counts.
 #[derive(Debug, Clone)]
 pub struct Runner {
@@ -119,7 +132,7 @@ impl Runner {
         let append = ["-append", command_line].map(str::to_owned);
         machine.extra.extend(append);
         let output = bench.folder.join("count.json");
-        self.plugin.watch_bare(&mut machine, &output);
+        self.plugin.watch_other(&mut machine, &output, "");
         let software = Software {
             kernel: self.bench.guests.join(guest),
             module: None,
@@ -127,8 +140,33 @@ impl Runner {
         let mut emulator = Emulator::start(&machine, &software, &bench.folder)?;
         emulator.wait_for_text(&format!("PASS {guest}"), LIMIT)?;
         // It switches the machine off.
-        wait_for_end(&mut emulator)?;
+        wait_for_end(&mut emulator, END_LIMIT)?;
         count::read(&output)
+    }
+
+    /// Bulkhead with the plan in `source`, counted with further `options`.
+    pub fn plan(&self, name: &str, source: &str, options: &str) -> Result<Outcome> {
+        let bench = self.in_folder(name)?;
+        let mut machine = bench.machine_with_nvme()?;
+        let output = self.watch(&bench, &mut machine, options);
+        let emulator = bench.start(&machine, source)?;
+        self.finish(emulator, &output)
+    }
+
+    /// A Linux instead of Bulkhead, until it switches the machine off: the count, and all that
+    /// was said.
+    pub fn linux(&self, name: &str, linux: &Linux) -> Result<(Count, Vec<String>)> {
+        let bench = self.in_folder(name)?;
+        let mut machine = bench.machine_with_nvme()?;
+        machine.processors = linux.processors;
+        machine.extra.push("-append".to_owned());
+        machine.extra.push(linux.command_line.clone());
+        let output = bench.folder.join("count.json");
+        self.plugin
+            .watch_other(&mut machine, &output, linux.options);
+        let mut emulator = Emulator::start(&machine, &linux.software, &bench.folder)?;
+        wait_for_end(&mut emulator, LIMIT)?;
+        Ok((count::read(&output)?, emulator.history().to_vec()))
     }
 
     fn in_folder(&self, name: &str) -> Result<Bench> {
@@ -182,7 +220,7 @@ impl Runner {
 
 /// What was counted up to the first VMRUN, where the plugin ends QEMU.
 fn first_entry(mut emulator: Emulator, output: &Path) -> Result<u64> {
-    wait_for_end(&mut emulator)?;
+    wait_for_end(&mut emulator, END_LIMIT)?;
     let count = count::read(output)?;
     count.first_entry.context("no guest was entered")
 }
@@ -192,11 +230,11 @@ fn end(emulator: &mut Emulator) -> Result<()> {
     if let Err(error) = emulator.monitor().and_then(Monitor::quit) {
         return Err(emulator.ending().context(error));
     }
-    wait_for_end(emulator)
+    wait_for_end(emulator, END_LIMIT)
 }
 
-fn wait_for_end(emulator: &mut Emulator) -> Result<()> {
-    emulator.limit(END_LIMIT);
+fn wait_for_end(emulator: &mut Emulator, limit: Duration) -> Result<()> {
+    emulator.limit(limit);
     loop {
         match emulator.hear(LISTEN) {
             Heard::End => {
@@ -204,7 +242,9 @@ fn wait_for_end(emulator: &mut Emulator) -> Result<()> {
                 drop(emulator.ending());
                 return Ok(());
             }
-            Heard::Silence if emulator.is_out_of_time() => bail!("QEMU does not end"),
+            Heard::Silence if emulator.is_out_of_time() => {
+                bail!("QEMU does not end within {limit:?}")
+            }
             Heard::Line(_) | Heard::Silence => {}
         }
     }
@@ -266,6 +306,9 @@ fn group(reason: &str) -> &str {
 pub fn reason(exits: &Exits) -> &'static str {
     const MACHINE_CHECK: u64 = 0x52;
     let reason = match svm::ExitCode(exits.kind.code) {
+        svm::ExitCode::INTR => ExitReason::ExternalInterrupt,
+        svm::ExitCode::HLT => ExitReason::Hlt,
+        svm::ExitCode::XSETBV => ExitReason::Xsetbv,
         svm::ExitCode::CPUID => ExitReason::Cpuid,
         svm::ExitCode::IOIO => ExitReason::PortIo,
         svm::ExitCode::MSR if exits.kind.write == 0 => ExitReason::MsrRead,

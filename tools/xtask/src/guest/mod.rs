@@ -1,6 +1,7 @@
 //! The Linux guests' images: a stock Debian kernel, and an initial RAM disk of our own.
 
 mod archive;
+pub mod first_level;
 mod module;
 mod package;
 
@@ -13,11 +14,15 @@ use crate::command;
 use crate::paths::Paths;
 use crate::progress;
 use archive::Archive;
-use package::KernelPackage;
+use package::{KernelPackage, Selection};
 
-/// The drivers that the example's guests need: for the disk, for the power button, and for
-/// reading what the button says.
-const DRIVERS: [&str; 3] = ["nvme", "button", "evdev"];
+/// The stock kernel with the drivers that the example's guests need: for the disk, for the power
+/// button, and for reading what the button says.
+const GUEST: Selection = Selection {
+    folder: "kernel",
+    why: "the guests' stock kernel",
+    drivers: &["nvme", "button", "evdev"],
+};
 /// What the guests' programs are built for: the C library is linked into them.
 const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -28,21 +33,24 @@ pub struct Guest {
     pub kernel: PathBuf,
     /// The initial RAM disk.
     pub initial_ramdisk: PathBuf,
+    /// The program in it.
+    pub init: PathBuf,
 }
 
 /// Makes the images in the example's folder.
 pub fn build(paths: &Paths) -> Result<Guest> {
-    let package = package::find(paths)?;
+    let package = package::find(paths, &GUEST)?;
     let init = build_static(paths, "guest-init")?;
     let folder = paths.example();
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let guest = Guest {
         kernel: folder.join("vmlinuz"),
         initial_ramdisk: folder.join("initrd.img"),
+        init,
     };
     fs::copy(&package.kernel, &guest.kernel)
         .with_context(|| format!("copying {}", package.kernel.display()))?;
-    let archive = make_archive(&init, &package)?.finish()?;
+    let archive = make_archive(&guest.init, &package)?.finish()?;
     write(&guest.initial_ramdisk, &archive)?;
     Ok(guest)
 }
@@ -50,7 +58,7 @@ pub fn build(paths: &Paths) -> Result<Guest> {
 /// Makes, in the same folder, the initial RAM disk of a guest that manages others: with the
 /// user's tool in it.
 pub fn build_manager(paths: &Paths) -> Result<()> {
-    let package = package::find(paths)?;
+    let package = package::find(paths, &GUEST)?;
     let mut archive = make_archive(&build_static(paths, "guest-init")?, &package)?;
     archive.add_program("bulkhead", &read(&build_static(paths, "bulkhead")?)?)?;
     write(&paths.example().join("manager.img"), &archive.finish()?)

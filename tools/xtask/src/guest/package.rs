@@ -8,7 +8,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::DRIVERS;
 use super::module::Modules;
 use crate::command;
 use crate::paths::Paths;
@@ -22,12 +21,23 @@ const KERNEL: &str = "vmlinuz";
 /// The modules' folder in the cache.
 const MODULES: &str = "modules";
 
-/// A kernel package in the cache, as far as a guest needs it.
+/// What of the package is kept, and for whom.
+#[derive(Debug)]
+pub struct Selection {
+    /// Its folder in the cache.
+    pub folder: &'static str,
+    /// Why it is fetched.
+    pub why: &'static str,
+    /// The drivers whose modules are kept.
+    pub drivers: &'static [&'static str],
+}
+
+/// A kernel package in the cache, as far as it was selected.
 #[derive(Debug, Clone)]
 pub struct KernelPackage {
     /// The bzImage as shipped.
     pub kernel: PathBuf,
-    /// The drivers that a guest needs.
+    /// The drivers that were selected.
     pub drivers: Vec<Driver>,
 }
 
@@ -41,8 +51,8 @@ pub struct Driver {
 }
 
 /// The suite's kernel package, fetched if the cache lacks it.
-pub fn find(paths: &Paths) -> Result<KernelPackage> {
-    let cache = paths.cache.join("kernel");
+pub fn find(paths: &Paths, selection: &Selection) -> Result<KernelPackage> {
+    let cache = paths.cache.join(selection.folder);
     let name = match resolve() {
         Ok(name) => name,
         // Without package lists an earlier package does as well.
@@ -57,11 +67,11 @@ pub fn find(paths: &Paths) -> Result<KernelPackage> {
     };
     let folder = cache.join(&name);
     // One that an earlier version has made may lack a driver.
-    if let Ok(package) = open(&folder) {
+    if let Ok(package) = open(&folder, selection) {
         return Ok(package);
     }
-    fetch(&cache, &name)?;
-    open(&folder)
+    fetch(&cache, &name, selection)?;
+    open(&folder, selection)
 }
 
 /// The package that the meta package depends on now.
@@ -91,12 +101,12 @@ fn newest(cache: &Path) -> Option<String> {
 }
 
 /// Fetches and unpacks the package. The folder appears whole or not at all.
-fn fetch(cache: &Path, name: &str) -> Result<()> {
-    progress::step("Fetching", &format!("{name}, the guests' stock kernel"));
+fn fetch(cache: &Path, name: &str, selection: &Selection) -> Result<()> {
+    progress::step("Fetching", &format!("{name}: {}", selection.why));
     let draft = cache.join(format!("draft-{}", std::process::id()));
     let _ = fs::remove_dir_all(&draft);
     fs::create_dir_all(&draft).with_context(|| format!("making {}", draft.display()))?;
-    let result = fetch_into(&draft, name).and_then(|result| {
+    let result = fetch_into(&draft, name, selection).and_then(|result| {
         let folder = cache.join(name);
         let _ = fs::remove_dir_all(&folder);
         fs::rename(result, folder).context("moving the kernel package into the cache")
@@ -105,7 +115,7 @@ fn fetch(cache: &Path, name: &str) -> Result<()> {
     result
 }
 
-fn fetch_into(draft: &Path, name: &str) -> Result<PathBuf> {
+fn fetch_into(draft: &Path, name: &str, selection: &Selection) -> Result<PathBuf> {
     let mut download = command::new("apt-get", draft);
     // As root, apt would first try a user who cannot write here, and warn.
     if env::var_os("USER").is_none_or(|user| user == "root") {
@@ -120,7 +130,7 @@ fn fetch_into(draft: &Path, name: &str) -> Result<PathBuf> {
     let kernel = find_file(&tree.join("boot"), |file| file.starts_with("vmlinuz-"))?;
     fs::copy(kernel, result.join(KERNEL))?;
     let modules = Modules::find(&find_modules(&tree)?)?;
-    for driver in DRIVERS {
+    for driver in selection.drivers {
         for module in modules.in_loading_order(driver)? {
             let file = module.file_name().context("a module has no name")?;
             fs::copy(&module, result.join(MODULES).join(file))?;
@@ -146,7 +156,7 @@ fn find_file(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<PathBuf>
     bail!("{} lacks the file that was expected", folder.display())
 }
 
-fn open(folder: &Path) -> Result<KernelPackage> {
+fn open(folder: &Path, selection: &Selection) -> Result<KernelPackage> {
     let kernel = folder.join(KERNEL);
     if !kernel.exists() {
         bail!("{} is not whole; remove it and try again", folder.display());
@@ -156,7 +166,7 @@ fn open(folder: &Path) -> Result<KernelPackage> {
         let modules = modules.in_loading_order(name)?;
         Ok(Driver { name, modules })
     };
-    let drivers: Result<_> = DRIVERS.into_iter().map(driver).collect();
+    let drivers: Result<_> = selection.drivers.iter().copied().map(driver).collect();
     Ok(KernelPackage {
         kernel,
         drivers: drivers?,

@@ -153,7 +153,7 @@ fn has_host_compiler() -> bool {
 }
 
 /// The program `name` on the search path.
-fn find_program(name: &str) -> Option<PathBuf> {
+pub fn find_program(name: &str) -> Option<PathBuf> {
     let search = env::var_os("PATH")?;
     env::split_paths(&search)
         .map(|folder| folder.join(name))
