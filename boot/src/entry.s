@@ -141,6 +141,6 @@ boot_level2: .skip 4 * 4096
     .skip 4096                      # the kernel unmaps this guard page
 .global boot_stack_bottom
 boot_stack_bottom:
-    .skip 32768
+    .skip 49152
 .global boot_stack_top
 boot_stack_top:

@@ -201,23 +201,23 @@ fn channels<B: Backend>(
         log!("no management channel: {why}");
         None
     });
-    let own = line.map(|port| Box::leak(Box::new(Channel::of_machine(port, about))));
-    let sources = foundation.plan.partitions.iter();
-    let delegated = sources.filter_map(|rights| {
+    let own = line.map(|port| ("the machine", Channel::of_machine(port, about)));
+    let delegated = foundation.plan.partitions.iter().filter_map(|rights| {
         let mut partitions = partitions.iter();
         let custody = partitions.find(|custody| custody.partition.name == rights.name)?;
-        let channel = Channel::of_partition(custody.partition, rights, about)?;
-        // The heap has room for one, the pool for those of all partitions.
-        let placed = frames::place(channel);
-        if placed.is_none() {
-            log!(
-                "no memory is left for the management channel of {}",
-                rights.name
-            );
-        }
-        placed
+        let pages = custody.partition.shared_pages()?;
+        let channel = Channel::of_partition(custody.partition, pages, rights, about);
+        Some((rights.name.as_str(), channel))
     });
-    own.into_iter().chain(delegated).collect()
+    let placed = own.into_iter().chain(delegated);
+    placed
+        .filter_map(|(of, channel)| {
+            if channel.is_none() {
+                log!("no memory is left for the management channel of {of}");
+            }
+            channel
+        })
+        .collect()
 }
 
 /// Blocks all DMA, looks at the buses and wakes every core.

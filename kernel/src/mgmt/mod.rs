@@ -20,6 +20,7 @@ use shared_ring::End;
 
 use crate::cpu::reset;
 use crate::cpu::time;
+use crate::host::frames;
 use crate::host::serial_port::SerialPort;
 use crate::host::wall_clock;
 use crate::partition::Partition;
@@ -91,30 +92,32 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// The administrator's, on `port`.
-    pub fn of_machine(port: SerialPort, about: About) -> Self {
+    /// The administrator's, on `port`; `None` if no memory is left for it.
+    pub fn of_machine(port: SerialPort, about: About) -> Option<&'static mut Self> {
         Self::new(Line::Serial(port), Peer::Administrator, about)
     }
 
-    /// The one that the plan gives to `partition`, if it does; `rights` is what the plan says
-    /// of that partition.
+    /// The one by which `partition` asks through `pages`; `rights` is what the plan says of
+    /// that partition. `None` if no memory is left for it.
     pub fn of_partition(
         partition: &'static Partition,
+        pages: &'static SharedPages,
         rights: &'static plan::Partition,
         about: About,
-    ) -> Option<Self> {
-        let pages = partition.shared_pages()?;
+    ) -> Option<&'static mut Self> {
         let peer = Peer::Guest {
             partition,
             pages,
             rights,
             life: 0,
         };
-        Some(Self::new(Line::Ring(End::new(pages)), peer, about))
+        Self::new(Line::Ring(End::new(pages)), peer, about)
     }
 
-    fn new(line: Line, peer: Peer, about: About) -> Self {
-        Self {
+    /// Never inlined: it takes several times a channel's size of the caller's stack.
+    #[inline(never)]
+    fn new(line: Line, peer: Peer, about: About) -> Option<&'static mut Self> {
+        frames::place(Self {
             line,
             peer,
             about,
@@ -127,7 +130,7 @@ impl Channel {
             scratch: [0; BODY_BYTES],
             records: Records::new(),
             reset_at: None,
-        }
+        })
     }
 
     /// The housekeeping core's loop has gone round once, in so many of the time stamp
