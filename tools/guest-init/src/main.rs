@@ -55,10 +55,12 @@ fn run() -> io::Result<()> {
     console::prepare()?;
     let expectation = Expectation::parse(&fs::read_to_string("/proc/cmdline")?);
     system::lock_memory()?;
-    if expectation.has_disk() && !expectation.is_loading_by_itself() {
-        modules::load("nvme")?;
+    if !expectation.is_loading_by_itself() {
+        if expectation.has_disk() {
+            modules::load("nvme")?;
+        }
+        power_button::obey()?;
     }
-    power_button::obey()?;
     modes::run(&expectation, &boot)
 }
 
