@@ -42,6 +42,7 @@ mod stops;
 mod transcript;
 mod unfit_machine;
 mod unusable_module;
+mod watch;
 mod whole_function;
 
 use harness::{Case, Need};
@@ -55,7 +56,7 @@ const MONITOR: &[Need] = &[Need::Monitor];
 pub const ALL: &[Case] = &[
     Case::new("linux_managed", linux_managed::by_the_tool).needing(NVME),
     Case::new("linux_delegated", linux_delegated::by_the_tool),
-    Case::new("linux_restarts", linux_restarts::beside_a_busy_neighbour).needing(NVME),
+    Case::new("linux_restarts", linux_restarts::by_every_cause).using(&[Need::Nvme, Need::Monitor]),
     Case::new("linux_stops_alone", linux_stops::each_alone),
     Case::new("dma", dma::reaches_own_memory_only).needing(&[Need::Nvme, Need::Monitor]),
     Case::new(

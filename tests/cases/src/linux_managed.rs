@@ -8,8 +8,11 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::{Bench, Check, Emulator, Message};
+use harness::{Bench, Emulator, Machine, Message};
 use serde_json::Value;
+
+use crate::plans::{self, Guest};
+use crate::watch::Watch;
 
 /// Some Linux boots, side by side, on a slow machine.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -18,52 +21,19 @@ const LIMIT: Duration = Duration::from_secs(240);
 /// machine, so that none is forced.
 const WITHIN: &str = "240";
 
-const PLAN: &str = r#"
-version = 2
-[machine]
-cores = [0, 1, 2, 3]
-housekeeping = 0
-memory = [{ start = "0x1000000", size = "1900M" }]
-management = "0x2f8"
-[[machine.function]]
-address = "02:00.0"
-virtual_functions = 4
-
-[[partition]]
-name = "alpha"
-cores = [1]
-memory = [{ start = "0x8000000", size = "512M" }]
-[[partition.function]]
-physical = "02:00.0"
-virtual = 1
-namespace = 2
-[partition.image.linux]
-kernel = "linux/vmlinuz"
-initrd = "linux/initrd.img"
-command_line = "console=ttyS0 quiet bulkhead.mode=io"
-
-[[partition]]
-name = "beta"
-cores = [2]
-memory = [{ start = "0x28000000", size = "256M" }]
-[[partition.function]]
-physical = "02:00.0"
-virtual = 2
-namespace = 3
-[partition.image.linux]
-kernel = "linux/vmlinuz"
-initrd = "linux/initrd.img"
-command_line = "console=ttyS0 quiet bulkhead.mode=io"
-
-[[partition]]
-name = "gamma"
-cores = [3]
-memory = [{ start = "0x38000000", size = "256M" }]
-[partition.image.linux]
-kernel = "linux/vmlinuz"
-initrd = "linux/initrd.img"
-command_line = "console=ttyS0 quiet bulkhead.functions=0 bulkhead.mode=echo"
-"#;
+/// `alpha` and `beta` work with a disk each, `gamma` listens to what is typed.
+fn plan(machine: &Machine) -> String {
+    let works = |guest: Guest| guest.with_argument("bulkhead.mode=io");
+    let alpha = works(Guest::linux("alpha", &[1], (plans::ALPHA_START, 512)));
+    let beta = works(Guest::linux("beta", &[2], (0x2800_0000, 256)));
+    let gamma = Guest::linux("gamma", &[3], (0x3800_0000, 256));
+    let guests = [
+        alpha.with_virtual_function(1),
+        beta.with_virtual_function(2),
+        gamma.with_argument("bulkhead.functions=0 bulkhead.mode=echo"),
+    ];
+    plans::with_management(&plans::source(machine, &guests), "0x2f8")
+}
 
 /// The tool, and where it finds the machine.
 struct Tool {
@@ -125,7 +95,8 @@ impl Tool {
 
 /// All of it in one run.
 pub fn by_the_tool(bench: &Bench) -> Result<()> {
-    let mut emulator = bench.start(&bench.machine_with_nvme()?, PLAN)?;
+    let machine = bench.machine_with_nvme()?;
+    let mut emulator = bench.start(&machine, &plan(&machine))?;
     await_report(&mut emulator, "alpha")?;
     await_report(&mut emulator, "beta")?;
     let tool = Tool::of(bench, &emulator)?;
@@ -157,25 +128,15 @@ fn type_at_gamma(emulator: &mut Emulator, tool: &Tool) -> Result<()> {
 
 /// Waits for a report of the I/O of `partition`. Alpha's must all be without error and exit.
 fn await_report(emulator: &mut Emulator, partition: &str) -> Result<()> {
-    let mut wrong = None;
+    let mut watch = Watch::default();
     emulator.wait_for("report of I/O", LIMIT, |message| {
-        let Message::Check {
-            partition: who,
-            check,
-        } = message
-        else {
-            return None;
-        };
-        if check.name == "io" && who == "alpha" && !is_undisturbed(check) {
-            wrong = Some(format!("{:?}", check.values));
-        }
-        (wrong.is_some() || (check.name == "io" && who == partition)).then_some(())
+        watch.take(message);
+        let is_awaited = matches!(
+            message,
+            Message::Check { partition: who, check } if check.name == "io" && who == partition
+        );
+        (is_awaited || !watch.wrong.is_empty()).then_some(())
     })?;
-    ensure!(wrong.is_none(), "alpha's I/O: {wrong:?}");
+    ensure!(watch.wrong.is_empty(), "{:?}", watch.wrong);
     Ok(())
-}
-
-fn is_undisturbed(check: &Check) -> bool {
-    let exits = check.values.get("exits").and_then(Value::as_u64);
-    check.ok && exits == Some(0)
 }

@@ -8,15 +8,13 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use harness::{Bench, Emulator, Event, Machine, Message, Need};
 
-use crate::plans;
+use crate::plans::{self, Guest};
 
 /// Five Linux boots side by side on a slow machine.
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// The partition `alpha`, which goes on while the others end.
 struct Neighbour {
-    /// Its functions, as the plan's source has them.
-    functions: &'static str,
     /// What it does.
     arguments: &'static str,
     /// How many seconds the others wait before they end.
@@ -29,7 +27,6 @@ struct Neighbour {
 
 /// With a disk it writes, reads back and compares, and reports every few rounds.
 const WITH_DISK: Neighbour = Neighbour {
-    functions: "[[partition.function]]\nphysical = \"02:00.0\"\nvirtual = 1\nnamespace = 2\n",
     arguments: "bulkhead.mode=io",
     delay: 20,
     first: "io",
@@ -38,28 +35,21 @@ const WITH_DISK: Neighbour = Neighbour {
 /// Without one it measures its exits, idle and then in a loop: long enough for the others to
 /// end meanwhile.
 const WITHOUT_DISK: Neighbour = Neighbour {
-    functions: "",
     arguments: "bulkhead.memory=640M bulkhead.functions=0 bulkhead.seconds=15",
     delay: 8,
     first: "exits_boot",
     last: ["exits_idle", "exits_loop"],
 };
 
-/// The partitions that end: name, core, start of memory, arguments, cause.
-const ENDING: [(&str, u32, &str, &str, &str); 3] = [
-    (
-        "beta",
-        2,
-        "0x30000000",
-        "bulkhead.mode=poweroff",
-        "poweroff",
-    ),
-    ("gamma", 3, "0x40000000", "bulkhead.mode=reboot", "reboot"),
+/// The partitions that end: name, core, start of memory, how, cause.
+const ENDING: [(&str, &[u32], u64, &str, &str); 3] = [
+    ("beta", &[2], 0x3000_0000, "mode=poweroff", "poweroff"),
+    ("gamma", &[3], 0x4000_0000, "mode=reboot", "reboot"),
     (
         "delta",
-        4,
-        "0x50000000",
-        "bulkhead.mode=triple reboot=t",
+        &[4],
+        0x5000_0000,
+        "mode=triple reboot=t",
         "triple fault",
     ),
 ];
@@ -131,40 +121,20 @@ fn report(emulator: &mut Emulator, wanted: &str) -> Result<Vec<String>> {
 }
 
 fn plan(machine: &Machine, neighbour: &Neighbour) -> String {
-    let Neighbour {
-        functions,
-        arguments,
-        delay,
-        ..
-    } = neighbour;
-    let neighbour = format!(
-        r#"
-[[partition]]
-name = "alpha"
-cores = [1]
-memory = [{{ start = "0x8000000", size = "640M" }}]
-{functions}
-[partition.image.linux]
-kernel = "linux/vmlinuz"
-initrd = "linux/initrd.img"
-command_line = "console=ttyS0 quiet {arguments}"
-"#
-    );
-    let ending = ENDING.iter().map(|(name, core, start, arguments, _)| {
-        format!(
-            r#"
-[[partition]]
-name = "{name}"
-cores = [{core}]
-memory = [{{ start = "{start}", size = "256M" }}]
-restart = "never"
-[partition.image.linux]
-kernel = "linux/vmlinuz"
-initrd = "linux/initrd.img"
-command_line = "console=ttyS0 quiet bulkhead.functions=0 bulkhead.delay={delay} {arguments}"
-"#
-        )
+    let alpha = Guest::linux("alpha", &[1], (plans::ALPHA_START, 640));
+    let alpha = alpha.with_argument(neighbour.arguments);
+    let alpha = if machine.images.is_some() {
+        alpha.with_virtual_function(1)
+    } else {
+        alpha
+    };
+    let delay = neighbour.delay;
+    let ending = ENDING.map(|(name, cores, start, end, _)| {
+        let guest = Guest::linux(name, cores, (start, 256)).without_restart();
+        guest.with_argument(&format!(
+            "bulkhead.functions=0 bulkhead.delay={delay} bulkhead.{end}"
+        ))
     });
-    let partitions = std::iter::once(neighbour).chain(ending);
-    plans::describe(machine) + &partitions.collect::<String>()
+    let guests: Vec<_> = std::iter::once(alpha).chain(ending).collect();
+    plans::source(machine, &guests)
 }

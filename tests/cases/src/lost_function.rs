@@ -8,7 +8,6 @@ use std::os::unix::net::UnixStream;
 
 use anyhow::{Result, ensure};
 use harness::{Bench, Emulator, Event, Message};
-use serde_json::json;
 
 use crate::outside;
 use crate::plans::{ALPHA_START, BETA_START, Guest, MEBIBYTES, source};
@@ -34,7 +33,7 @@ pub fn has_requests_under_way(bench: &Bench) -> Result<()> {
     let beta = Guest::beta("nvme-in-flight").with_virtual_function(2);
     let beta = beta.with_argument("namespace=3 end=never");
     let mut emulator = bench.start(&machine, &source(&machine, &[alpha, beta]))?;
-    slow_down(&mut emulator)?;
+    outside::slow_down(&mut emulator, "d1", READS_A_SECOND)?;
     let said = emulator.wait_for(
         "what the next guest found",
         LIMIT,
@@ -65,18 +64,6 @@ fn fill(bench: &Bench, image: &str) -> Result<()> {
         .to_le_bytes()
         .repeat(PATTERN_BYTES.checked_div(8).unwrap_or(0));
     Ok(file.write_all_at(&bytes, 0)?)
-}
-
-/// Holds alpha's namespace to a few reads a second.
-fn slow_down(emulator: &mut Emulator) -> Result<()> {
-    let limits = json!({
-        "device": "d1", "iops": READS_A_SECOND,
-        "iops_rd": 0, "iops_wr": 0, "bps": 0, "bps_rd": 0, "bps_wr": 0,
-    });
-    emulator
-        .monitor()?
-        .execute("block_set_io_throttle", &limits)?;
-    Ok(())
 }
 
 fn count_pattern(bench: &Bench, emulator: &mut Emulator, start: u64) -> Result<u64> {

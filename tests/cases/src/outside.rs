@@ -41,6 +41,16 @@ pub fn count_words(
     Ok(u64::try_from(found.count())?)
 }
 
+/// Holds the disk `name`, in QEMU's words, to so many transfers a second; 0 lets it go.
+pub fn slow_down(emulator: &mut Emulator, name: &str, transfers_a_second: u32) -> Result<()> {
+    let limits = json!({
+        "device": name, "iops": transfers_a_second,
+        "iops_rd": 0, "iops_wr": 0, "bps": 0, "bps_rd": 0, "bps_wr": 0,
+    });
+    let monitor = emulator.monitor()?;
+    monitor.execute("block_set_io_throttle", &limits).map(drop)
+}
+
 /// Where the boot loader has put the boot module.
 pub fn module(bench: &Bench, emulator: &mut Emulator) -> Result<u64> {
     let start = RAM_END.saturating_sub(MODULE_SEARCH_BYTES);

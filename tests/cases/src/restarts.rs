@@ -6,11 +6,13 @@
 //! at the neighbour, which has filled its memory with the same and keeps it. This is how the
 //! search is known to work.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
-use harness::{Bench, Emulator, Event, Message, Need};
+use harness::{Bench, Check, Emulator, Event, Message, Need};
 use mgmt_proto::{Request, StopManner};
 
-use crate::life::{WORD, Watched, number, pattern};
+use crate::life::{WORD, number, pattern};
 use crate::managed::name;
 use crate::outside;
 use crate::plans::{ALPHA_START, BETA_START, Guest, MEBIBYTES, start, start_managed};
@@ -24,33 +26,33 @@ const BYTES: u64 = MEBIBYTES << 20;
 
 /// The guest asks for a reset.
 pub fn by_reset(bench: &Bench) -> Result<()> {
-    begins_anew(bench, &relic("reset").without_restart(), "reboot")
+    begins_anew(bench, relic("reset").without_restart(), "reboot")
 }
 
 /// The guest switches itself off.
 pub fn by_poweroff(bench: &Bench) -> Result<()> {
-    begins_anew(bench, &relic("off"), "poweroff")
+    begins_anew(bench, relic("off"), "poweroff")
 }
 
 /// The guest ends by a fault.
 pub fn by_triple_fault(bench: &Bench) -> Result<()> {
-    begins_anew(bench, &relic("triple"), "triple fault")
+    begins_anew(bench, relic("triple"), "triple fault")
 }
 
 /// Both cores halt with interrupts off, and the administrator ends that.
 pub fn by_force(bench: &Bench) -> Result<()> {
-    begins_anew(bench, &relic("halt"), "administrator")
+    begins_anew(bench, relic("halt"), "administrator")
 }
 
 /// The plan's default restarts the partition of a guest that asks for a reset.
 pub fn by_itself_after_reset(bench: &Bench) -> Result<()> {
-    begins_by_itself(bench, &relic("reset"), "reboot")
+    begins_by_itself(bench, relic("reset"), "reboot")
 }
 
 /// The plan wants the guest to be restarted after a fault, too.
 pub fn by_itself_after_fault(bench: &Bench) -> Result<()> {
     let alpha = relic("triple").with_restart_after_faults(1);
-    begins_by_itself(bench, &alpha, "triple fault")
+    begins_by_itself(bench, alpha, "triple fault")
 }
 
 /// A guest that fails again and again is not restarted for ever.
@@ -112,69 +114,114 @@ fn neighbour() -> Guest {
         .with_argument(&format!("{} ends=spin", pattern()))
 }
 
-const ALPHA: Watched<'_> = Watched {
-    partition: "alpha",
-    limit: LIMIT,
-};
+/// What the guests and Bulkhead have said, in whatever order: the two guests are not in step.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The bytes that guests have filled.
+    filled: BTreeMap<String, u64>,
+    /// Why `alpha` ended.
+    ended: Option<String>,
+    /// Whether it was started again.
+    is_started: bool,
+    /// The bytes that its second guest has searched.
+    searched: Option<u64>,
+    /// What a guest complains of.
+    wrong: Option<String>,
+}
+
+impl Seen {
+    fn take(&mut self, message: &Message) {
+        match message {
+            Message::Check { partition, check } => self.take_report(partition, check),
+            Message::Console { text, .. } if text.starts_with("FAIL") => {
+                self.wrong = Some(text.clone());
+            }
+            Message::Event(Event::Stopped { name, cause, .. }) if name == "alpha" => {
+                self.ended = Some(cause.clone());
+            }
+            Message::Event(Event::Started { name }) if name == "alpha" => self.is_started = true,
+            _ => {}
+        }
+    }
+
+    fn take_report(&mut self, partition: &str, check: &Check) {
+        if let Ok(bytes) = number(check, "filled_bytes") {
+            self.filled.insert(partition.to_owned(), bytes);
+        }
+        if partition == "alpha" && number(check, "life").is_ok_and(|life| life == 2) {
+            self.searched = number(check, "searched_bytes").ok();
+        }
+    }
+
+    /// Listens until `holds`.
+    fn until(
+        &mut self,
+        emulator: &mut Emulator,
+        what: &str,
+        holds: fn(&Self) -> bool,
+    ) -> Result<()> {
+        if !holds(self) {
+            emulator.wait_for(what, LIMIT, |message| {
+                self.take(message);
+                (holds(self) || self.wrong.is_some()).then_some(())
+            })?;
+        }
+        ensure!(self.wrong.is_none(), "{:?}", self.wrong);
+        Ok(())
+    }
+}
 
 /// The partition stops, is looked at and is started by the administrator.
-fn begins_anew(bench: &Bench, alpha: &Guest, cause: &str) -> Result<()> {
-    let mut emulator = start_managed(bench, &[alpha.clone(), neighbour()])?;
-    let partition = name("alpha")?;
-    ensure_filled(bench, &mut emulator)?;
+fn begins_anew(bench: &Bench, alpha: Guest, cause: &str) -> Result<()> {
+    let mut emulator = start_managed(bench, &[alpha, neighbour()])?;
     let mut channel = emulator.channel()?;
+    let mut seen = Seen::default();
+    let partition = name("alpha")?;
+    ensure_filled(&mut emulator, &mut seen)?;
     if cause == "administrator" {
         let manner = StopManner::Forced;
         channel.order(&Request::Stop { partition, manner })?;
     }
-    ALPHA.stopped(&mut emulator, cause, |_| {})?;
+    ensure_ended(&mut emulator, &mut seen, cause)?;
     ensure_gone(bench, &mut emulator)?;
     channel.order(&Request::Start { partition })?;
-    ensure_searched(&mut emulator, 2)
+    ensure_searched(&mut emulator, &mut seen)
 }
 
 /// The partition starts without anybody's help.
-fn begins_by_itself(bench: &Bench, alpha: &Guest, cause: &str) -> Result<()> {
-    let mut emulator = start(bench, &[alpha.clone(), neighbour()])?;
-    ensure_filled(bench, &mut emulator)?;
-    ALPHA.stopped(&mut emulator, cause, |_| {})?;
-    emulator.wait_for_event("new start of alpha", LIMIT, |event| {
-        matches!(event, Event::Started { name } if name == "alpha").then_some(())
-    })?;
-    ensure_searched(&mut emulator, 2)?;
+fn begins_by_itself(bench: &Bench, alpha: Guest, cause: &str) -> Result<()> {
+    let mut emulator = start(bench, &[alpha, neighbour()])?;
+    let mut seen = Seen::default();
+    ensure_filled(&mut emulator, &mut seen)?;
+    ensure_ended(&mut emulator, &mut seen, cause)?;
+    seen.until(&mut emulator, "new start of alpha", |seen| seen.is_started)?;
+    ensure_searched(&mut emulator, &mut seen)?;
     ensure_gone(bench, &mut emulator)
 }
 
-/// Both guests have begun with clear memory and filled it. That the neighbour has is seen from
-/// outside, where that can be seen.
-fn ensure_filled(bench: &Bench, emulator: &mut Emulator) -> Result<()> {
-    let mut filled = [("alpha", None), ("beta", None)];
-    emulator.wait_for("memory filled by both", LIMIT, |message| {
-        if let Message::Check { partition, check } = message
-            && check.name == "left"
-            && let Some((_, bytes)) = filled.iter_mut().find(|(who, _)| who == partition)
-        {
-            *bytes = number(check, "filled_bytes").ok();
-        }
-        filled
-            .iter()
-            .all(|(_, bytes)| bytes.is_some())
-            .then_some(())
+/// Both guests have begun with clear memory and filled it.
+fn ensure_filled(emulator: &mut Emulator, seen: &mut Seen) -> Result<()> {
+    seen.until(emulator, "memory filled by both", |seen| {
+        seen.filled.len() == 2
     })?;
-    for (who, bytes) in filled {
-        let least = BYTES.saturating_sub(OWN_BYTES);
-        ensure!(bytes >= Some(least), "{who} has filled {bytes:?}");
-    }
-    if bench.has(Need::Monitor) {
-        let kept = count_words(bench, emulator, BETA_START)?;
-        let least = BYTES.saturating_sub(OWN_BYTES) / 8;
-        ensure!(kept >= least, "{kept} words are seen from outside");
-    }
+    let filled = seen.filled.values();
+    let is_enough = { filled }.all(|bytes| *bytes >= BYTES.saturating_sub(OWN_BYTES));
+    ensure!(is_enough, "bytes filled: {:?}", seen.filled);
+    Ok(())
+}
+
+fn ensure_ended(emulator: &mut Emulator, seen: &mut Seen, cause: &str) -> Result<()> {
+    seen.until(emulator, "end of alpha", |seen| seen.ended.is_some())?;
+    let ended = seen.ended.as_deref();
+    ensure!(
+        ended == Some(cause),
+        "alpha ended by {ended:?}, not {cause}"
+    );
     Ok(())
 }
 
 /// Nothing of what `alpha`'s first guest has left is seen from outside, and the neighbour's
-/// memory is as it was.
+/// memory is full of it.
 fn ensure_gone(bench: &Bench, emulator: &mut Emulator) -> Result<()> {
     if !bench.has(Need::Monitor) {
         return Ok(());
@@ -187,12 +234,17 @@ fn ensure_gone(bench: &Bench, emulator: &mut Emulator) -> Result<()> {
     Ok(())
 }
 
-/// The guest number `life` works and has found nothing in all of its memory.
-fn ensure_searched(emulator: &mut Emulator, life: u64) -> Result<()> {
-    let check = ALPHA.begun(emulator, life, |_| {})?;
-    let searched = number(&check, "searched_bytes")?;
+/// The next guest works and has found nothing in all of its memory.
+fn ensure_searched(emulator: &mut Emulator, seen: &mut Seen) -> Result<()> {
+    seen.until(emulator, "search by the next guest", |seen| {
+        seen.searched.is_some()
+    })?;
     let least = BYTES.saturating_sub(OWN_BYTES);
-    ensure!(searched >= least, "only {searched} bytes were searched");
+    ensure!(
+        seen.searched >= Some(least),
+        "bytes searched: {:?}",
+        seen.searched
+    );
     Ok(())
 }
 

@@ -7,13 +7,11 @@
 //! | `kvm-host` | runs QEMU with KVM and a virtual function: see [`crate::kvm_host`] |
 //! | `poweroff` | powers off at once |
 //! | `reboot` | restarts at once |
-//! | `crash` | panics the kernel |
 //! | `triple` | a triple fault, with `reboot=t` on the command line |
 //! | `io` | writes, reads back and compares until the machine is ended, and counts exits |
 //! | `echo` | says back each line that is typed at the serial port, until one is `end` |
 //! | `manage` | lists the partitions, restarts `beta` and tries to stop itself: by `bulkhead ctl` |
 //! | `lives` | one after another: see [`crate::lives`] |
-//! | `io-reboot` | the same up to the first report, then restarts |
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -50,19 +48,10 @@ pub fn run(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
             system::restart();
             Ok(())
         }
-        "crash" => {
-            announce(expectation)?;
-            system::crash()
-        }
         "echo" => echo(),
         "manage" => manage(),
         "lives" => lives::live(expectation, boot),
-        "io" => exchange(expectation, None),
-        "io-reboot" => {
-            exchange(expectation, Some(1))?;
-            system::restart();
-            Ok(())
-        }
+        "io" => exchange(expectation),
         other => Err(io::Error::other(format!("there is no mode `{other}`"))),
     }
 }
@@ -132,8 +121,8 @@ fn manage() -> io::Result<()> {
     Ok(())
 }
 
-/// Works with the disk until there have been `reports`, for ever without.
-fn exchange(expectation: &Expectation, reports: Option<u64>) -> io::Result<()> {
+/// Works with the disk for ever.
+fn exchange(expectation: &Expectation) -> io::Result<()> {
     let Some(disk) = Disk::open(expectation)? else {
         return Ok(());
     };
@@ -141,8 +130,7 @@ fn exchange(expectation: &Expectation, reports: Option<u64>) -> io::Result<()> {
     let (mut rounds, mut errors) = (0_u64, 0_u64);
     let mut reported = Instant::now();
     let mut window = Window::open();
-    let mut made = 0_u64;
-    while reports.is_none_or(|reports| made < reports) {
+    loop {
         let round = disk.round(seed.wrapping_add(rounds), ROUND_BYTES, expectation.cores);
         if !round.is_ok_and(|round| round.is_intact()) {
             errors = errors.saturating_add(1);
@@ -155,10 +143,8 @@ fn exchange(expectation: &Expectation, reports: Option<u64>) -> io::Result<()> {
                 .number("errors", errors)
                 .number("exits", exits)
                 .print();
-            made = made.saturating_add(1);
             reported = Instant::now();
             window = Window::open();
         }
     }
-    Ok(())
 }

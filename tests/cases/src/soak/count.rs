@@ -6,7 +6,8 @@ use mgmt_proto::{Answer, Counters, Request};
 use serde::Serialize;
 use vdev::ExitReason;
 
-use super::{RESTARTED, STEADY};
+use super::RESTARTED;
+use crate::watch::STEADY;
 
 /// What Bulkhead counts, at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -7,7 +7,6 @@
 
 mod count;
 mod report;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,8 +18,8 @@ use mgmt_proto::{Request, StopManner};
 use crate::life::{Watched, number, pattern};
 use crate::managed::name;
 use crate::plans::{self, Guest};
+use crate::watch::{Steady, Watch};
 pub use count::Count;
-use watch::Watch;
 
 /// How long one guest may take from its start to its report, and to its end.
 const TINY_LIMIT: Duration = Duration::from_secs(60);
@@ -34,8 +33,7 @@ const LINUX_MEBIBYTES: u64 = 256;
 /// Every how many guests one of Linux, and the one after it, searches and fills memory and works
 /// with its disk: no divisor of the ends' number, so that all of them come after all ends.
 const THOROUGH: u32 = 8;
-/// The partitions.
-const STEADY: &str = "alpha";
+/// The partition that is restarted.
 const RESTARTED: &str = "beta";
 
 /// What is restarted.
@@ -154,7 +152,7 @@ pub struct Outcome {
     /// How many guests have worked with their disk.
     pub storage_lives: u32,
     /// What `alpha` has told of itself.
-    pub steady: watch::Steady,
+    pub steady: Steady,
     /// What Bulkhead counts, before the first restart and after the last.
     pub counts: Option<[Count; 2]>,
     /// Everything that is not as it should be.
@@ -194,7 +192,7 @@ pub fn run(bench: &Bench, order: Order, progress: &mut dyn FnMut(u32)) -> Result
             restarts: BTreeMap::new(),
             searched_bytes: 0,
             storage_lives: 0,
-            steady: watch::Steady::default(),
+            steady: Steady::default(),
             counts: None,
             wrong: Vec::new(),
         },
