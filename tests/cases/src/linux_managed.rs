@@ -62,7 +62,7 @@ memory = [{ start = "0x38000000", size = "256M" }]
 [partition.image.linux]
 kernel = "linux/vmlinuz"
 initrd = "linux/initrd.img"
-command_line = "console=ttyS0 quiet bulkhead.functions=0 bulkhead.mode=echo"
+command_line = "console=hvc0 quiet bulkhead.functions=0 bulkhead.mode=echo"
 "#;
 
 /// The tool, and where it finds the machine.
@@ -143,13 +143,19 @@ pub fn by_the_tool(bench: &Bench) -> Result<()> {
     await_report(&mut emulator, "alpha")
 }
 
-/// What is typed by the tool reaches gamma's program through the driver of a stock kernel.
+/// What is typed by the tool reaches gamma's program through the driver of a stock kernel, and
+/// what that says comes out, without an exit: the program counts.
 fn type_at_gamma(emulator: &mut Emulator, tool: &Tool) -> Result<()> {
     let typed = tool.run(&["console", "gamma"], "uname -a\nend\n")?;
     ensure!(typed.status.success(), "{typed:?}");
     for line in ["typed: uname -a", "typed: end"] {
         emulator.wait_for_text(line, LIMIT)?;
     }
+    let is_exitless = emulator.wait_for("the echo's count", LIMIT, |message| match message {
+        Message::Check { check, .. } if check.name == "echo" => Some(is_undisturbed(check)),
+        _ => None,
+    })?;
+    ensure!(is_exitless, "the echo made exits");
     emulator.wait_for_event("gamma's end", LIMIT, |event| {
         matches!(event, harness::Event::Stopped { name, .. } if name == "gamma").then_some(())
     })
