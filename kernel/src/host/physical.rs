@@ -49,6 +49,21 @@ impl Ram {
         Ok(())
     }
 
+    /// Reads the aligned 16-bit word at `offset` bytes.
+    pub fn read_u16(&self, offset: u64) -> Result<u16, OutOfRange> {
+        let pointer = self.pointer::<u16>(offset)?;
+        // SAFETY: as for `read_u64`.
+        Ok(unsafe { ptr::read_volatile(pointer) })
+    }
+
+    /// Writes the aligned 16-bit word at `offset` bytes.
+    pub fn write_u16(&self, offset: u64, value: u16) -> Result<(), OutOfRange> {
+        let pointer = self.pointer::<u16>(offset)?;
+        // SAFETY: as for `write_u64`.
+        unsafe { ptr::write_volatile(pointer, value) };
+        Ok(())
+    }
+
     /// Reads the byte at `offset`.
     pub fn read_u8(&self, offset: u64) -> Result<u8, OutOfRange> {
         let pointer = self.pointer::<u8>(offset)?;

@@ -17,6 +17,7 @@ use crate::host::console;
 use crate::iommu::Iommu;
 use crate::mgmt::Channel;
 use crate::partition::custody::Custody;
+use crate::partition::devices::console::Activity;
 pub use report::{refuse, report, report_size};
 use screen::{Feed, Screen};
 
@@ -25,6 +26,9 @@ const TICK_MILLISECONDS: u64 = 20;
 /// How often where serial lines are fed and read: a 16550 holds 16 bytes, at 115,200 baud what
 /// comes or goes in 1.4 ms.
 const FEED_MILLISECONDS: u64 = 1;
+/// How long the loop does not rest after a guest has printed on the console without exits: it
+/// waits for each of its buffers.
+const PRINTING_MILLISECONDS: u64 = 2;
 /// How long a report waits for what the guest has printed before it: far longer than the
 /// machine's console takes for it, if it takes anything.
 const LAST_WORDS_MILLISECONDS: u64 = 5_000;
@@ -40,6 +44,8 @@ pub struct House {
     /// Faults of functions that no partition owns.
     foreign_faults: AtomicU64,
     tick_milliseconds: u64,
+    /// Until when the loop does not rest.
+    awake_until: u64,
 }
 
 /// What was told of a partition.
@@ -97,6 +103,7 @@ impl House {
             iommu,
             foreign_faults: AtomicU64::new(0),
             tick_milliseconds: 0,
+            awake_until: 0,
         }
     }
 
@@ -111,6 +118,7 @@ impl House {
             for index in 0..self.custodies.len() {
                 need = need.max(self.look_after(index, time::milliseconds()));
             }
+            need = need.max(self.serve_consoles(time::milliseconds()));
             self.take_faults();
             if self.screen.show(&mut self.feeds) {
                 need = need.max(Need::Soon);
@@ -126,6 +134,22 @@ impl House {
             }
             interrupts::wait_unless(|| need == Need::Now);
         }
+    }
+
+    /// Takes what the guests print on the consoles without exits, of each a bounded amount.
+    fn serve_consoles(&mut self, now: u64) -> Need {
+        let mut need = Need::Tick;
+        for custody in &self.custodies {
+            match custody.partition.serve_console() {
+                Activity::Unused => {}
+                Activity::Quiet => need = need.max(Need::Soon),
+                Activity::Printing => self.awake_until = now.saturating_add(PRINTING_MILLISECONDS),
+            }
+        }
+        if now < self.awake_until {
+            need = Need::Now;
+        }
+        need
     }
 
     /// Lets the loop look around now and then, whatever else happens.

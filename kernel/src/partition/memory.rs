@@ -150,6 +150,30 @@ impl GuestMemory for &GuestRam {
     }
 }
 
+impl vdev::virtio::Memory for GuestRam {
+    fn read_u16(&self, at: GuestPhysical) -> Option<u16> {
+        let (piece, offset) = self.find(at)?;
+        piece.ram.read_u16(offset).ok()
+    }
+
+    fn read_u64(&self, at: GuestPhysical) -> Option<u64> {
+        Self::read_u64(self, at)
+    }
+
+    fn read_u8(&self, at: GuestPhysical) -> Option<u8> {
+        Self::read_u8(self, at)
+    }
+
+    fn write_u16(&self, at: GuestPhysical, value: u16) -> Option<()> {
+        let (piece, offset) = self.find(at)?;
+        piece.ram.write_u16(offset, value).ok()
+    }
+
+    fn write(&self, at: GuestPhysical, bytes: &[u8]) -> Option<()> {
+        write(self, at, bytes).ok()
+    }
+}
+
 /// Writes through a shared reference, for what Bulkhead tells a running guest.
 ///
 /// # Errors

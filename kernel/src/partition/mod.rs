@@ -26,7 +26,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use addr::{ApicId, RequesterId};
 use devices::SharedPages;
-use devices::synthetic::Model;
+use devices::console::{Activity, Console};
 pub use lifecycle::StopCause;
 use page_table::Leaves;
 use spin::Mutex;
@@ -39,6 +39,7 @@ use vdev::uart::Uart;
 use crate::cpu::core::{Core, Request};
 use crate::cpu::local_apic;
 use crate::vcpu::counters::Counters;
+use devices::synthetic::Model;
 
 /// What is kept of a guest's output.
 pub const CONSOLE_BYTES: usize = 16 * 1024 - 8;
@@ -136,10 +137,38 @@ impl Partition {
         }
     }
 
-    /// Types at the guest's 16550; how many of `bytes` found room there.
+    /// Types at the guest: at the console without exits if its driver listens there, else at
+    /// the 16550. How many of `bytes` found room.
     pub fn receive(&self, bytes: &[u8]) -> usize {
-        let mut uart = self.uart.lock();
-        bytes.iter().take_while(|byte| uart.receive(**byte)).count()
+        match self.with_console(|console| console.receive(self, bytes)) {
+            None => 0,
+            Some(Some(count)) => count,
+            Some(None) => {
+                let mut uart = self.uart.lock();
+                bytes.iter().take_while(|byte| uart.receive(**byte)).count()
+            }
+        }
+    }
+
+    /// Takes some of what the guest prints on the console without exits.
+    pub fn serve_console(&self) -> Activity {
+        // Whoever holds the 16550 writes the history. A core of the guest's that does, or that
+        // sets the console up, is not waited for.
+        let served = self.uart.try_lock().and_then(|_writer| {
+            let put = |byte| self.console.push(byte);
+            self.with_console(|console| console.transmit(self, put))
+        });
+        served.unwrap_or(Activity::Quiet)
+    }
+
+    /// Does something with the console without exits; `None` if a core of the guest's does just
+    /// now.
+    fn with_console<T>(&self, action: impl FnOnce(&mut Console) -> T) -> Option<T> {
+        let mut function = self.synthetic.first()?.try_lock()?;
+        match &mut function.model {
+            Model::Console(console) => Some(action(console)),
+            Model::Delegation(_) => None,
+        }
     }
 
     /// What its guest manages others by, where the plan gives it rights.

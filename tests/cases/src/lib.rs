@@ -42,6 +42,7 @@ mod stops;
 mod transcript;
 mod unfit_machine;
 mod unusable_module;
+mod virtio;
 mod watch;
 mod whole_function;
 
@@ -116,6 +117,10 @@ pub const ALL: &[Case] = &[
     Case::new("managed_console", managed::console_in_both_directions),
     Case::new("managed_noise", managed_line::noise_is_passed_over),
     Case::new("managed_flood", managed_line::flood_slows_nobody),
+    Case::new(
+        "managed_flood_without_exits",
+        managed_line::flood_without_exits_slows_nobody,
+    ),
     Case::new("managed_unread", managed_line::nobody_reads),
     Case::new("managed_absent", managed_line::nobody_is_there),
     Case::new("managed_reset", managed_line::machine_is_reset).needing(MONITOR),
@@ -126,6 +131,8 @@ pub const ALL: &[Case] = &[
     Case::new("spcr_channel", spcr::names_the_channel).needing(MONITOR),
     Case::new("spcr_console", spcr::names_the_console).needing(MONITOR),
     Case::new("spcr_unusable", spcr::unusable).needing(MONITOR),
+    Case::new("virtio_console", virtio::both_directions_without_exits),
+    Case::new("virtio_hostile", virtio::hostile_driver),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harness::{Bench, Emulator, Machine, Message};
+use harness::{Bench, Check, Emulator, Machine, Message};
 use serde_json::Value;
 
 use crate::plans::{self, Guest};
@@ -30,7 +30,7 @@ fn plan(machine: &Machine) -> String {
     let guests = [
         alpha.with_virtual_function(1),
         beta.with_virtual_function(2),
-        gamma.with_argument("bulkhead.functions=0 bulkhead.mode=echo"),
+        gamma.with_argument("console=hvc0 bulkhead.functions=0 bulkhead.mode=echo"),
     ];
     plans::with_management(&plans::source(machine, &guests), "0x2f8")
 }
@@ -114,13 +114,19 @@ pub fn by_the_tool(bench: &Bench) -> Result<()> {
     await_report(&mut emulator, "alpha")
 }
 
-/// What is typed by the tool reaches gamma's program through the driver of a stock kernel.
+/// What is typed by the tool reaches gamma's program through the driver of a stock kernel, and
+/// what that says comes out, without an exit: the program counts.
 fn type_at_gamma(emulator: &mut Emulator, tool: &Tool) -> Result<()> {
     let typed = tool.run(&["console", "gamma"], "uname -a\nend\n")?;
     ensure!(typed.status.success(), "{typed:?}");
     for line in ["typed: uname -a", "typed: end"] {
         emulator.wait_for_text(line, LIMIT)?;
     }
+    let is_exitless = emulator.wait_for("the echo's count", LIMIT, |message| match message {
+        Message::Check { check, .. } if check.name == "echo" => Some(is_undisturbed(check)),
+        _ => None,
+    })?;
+    ensure!(is_exitless, "the echo made exits");
     emulator.wait_for_event("gamma's end", LIMIT, |event| {
         matches!(event, harness::Event::Stopped { name, .. } if name == "gamma").then_some(())
     })
@@ -139,4 +145,9 @@ fn await_report(emulator: &mut Emulator, partition: &str) -> Result<()> {
     })?;
     ensure!(watch.wrong.is_empty(), "{:?}", watch.wrong);
     Ok(())
+}
+
+fn is_undisturbed(check: &Check) -> bool {
+    let exits = check.values.get("exits").and_then(Value::as_u64);
+    check.ok && exits == Some(0)
 }

@@ -124,7 +124,7 @@ pub fn console_in_both_directions(bench: &Bench) -> Result<()> {
 }
 
 /// Types at alpha until all of `bytes` has found room.
-fn type_all(channel: &mut Channel, bytes: &[u8]) -> Result<()> {
+pub fn type_all(channel: &mut Channel, bytes: &[u8]) -> Result<()> {
     let partition = name("alpha")?;
     let mut rest = bytes;
     let end = deadline();
@@ -145,14 +145,14 @@ fn type_all(channel: &mut Channel, bytes: &[u8]) -> Result<()> {
 
 /// Alpha's console, as far as it was read.
 #[derive(Default)]
-struct Console {
+pub struct Console {
     position: u64,
     unread: String,
 }
 
 impl Console {
     /// Reads until `text` has come: everything up to its end.
-    fn read_up_to(&mut self, channel: &mut Channel, text: &str) -> Result<String> {
+    pub fn read_up_to(&mut self, channel: &mut Channel, text: &str) -> Result<String> {
         let partition = name("alpha")?;
         let end = deadline();
         loop {

@@ -114,6 +114,12 @@ impl Transcript {
         partition.with_context(|| format!("nothing was said of {name}"))
     }
 
+    /// The lines of `name`'s console.
+    pub fn lines_of(&self, name: &str) -> Vec<&str> {
+        let lines = self.lines.iter().filter(|(who, _)| who == name);
+        lines.map(|(_, line)| line.as_str()).collect()
+    }
+
     /// The lines of `name`'s console that contain `text`.
     pub fn count_lines(&self, name: &str, text: &str) -> usize {
         let lines = self.lines.iter();

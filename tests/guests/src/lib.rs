@@ -40,6 +40,7 @@ pub mod ram;
 pub mod registers;
 pub mod smp;
 mod verdict;
+pub mod virtio;
 pub mod wait;
 
 pub use interrupts::{Exception, catch};

@@ -214,7 +214,8 @@ fn named(counters: &Counters) -> impl Iterator<Item = (ExitReason, u64)> {
     ExitReason::ALL.into_iter().zip(counters.iter().copied())
 }
 
-fn to_json(counters: &Counters) -> String {
+/// Those that are not zero, as a JSON object.
+pub fn to_json(counters: &Counters) -> String {
     let entries: Vec<_> = named(counters)
         .filter(|(_, count)| *count > 0)
         .map(|(reason, count)| format!("\"{}\":{count}", reason.name()))

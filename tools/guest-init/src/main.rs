@@ -1,7 +1,7 @@
 //! The initial RAM disk's own program: checks what a partition was promised.
 //!
 //! It is process 1 of a stock Linux kernel. It mounts the usual file systems, loads the NVMe
-//! driver if there is to be a disk, checks, prints one line of JSON for each finding (`check: {…}`), and powers off,
+//! driver if there is to be a disk and the console's if it is to print there, checks, prints one line of JSON for each finding (`check: {…}`), and powers off,
 //! at once if the power button is pressed: see [`power_button`].
 //! What to expect is on the kernel's command line, as `bulkhead.…=…`: see [`expectation`].
 //!
@@ -53,7 +53,9 @@ fn run() -> io::Result<()> {
     mount_all()?;
     system::detach_standard_streams()?;
     console::prepare()?;
-    let expectation = Expectation::parse(&fs::read_to_string("/proc/cmdline")?);
+    let command_line = fs::read_to_string("/proc/cmdline")?;
+    console::start(&command_line)?;
+    let expectation = Expectation::parse(&command_line);
     system::lock_memory()?;
     if !expectation.is_loading_by_itself() {
         if expectation.has_disk() {

@@ -9,12 +9,13 @@
 //! | `reboot` | restarts at once |
 //! | `triple` | a triple fault, with `reboot=t` on the command line |
 //! | `io` | writes, reads back and compares until the machine is ended, and counts exits |
-//! | `echo` | says back each line that is typed at the serial port, until one is `end` |
+//! | `echo` | says back each line that is typed at the console, until one is `end`, and counts exits |
 //! | `manage` | lists the partitions, restarts `beta` and tries to stop itself: by `bulkhead ctl` |
 //! | `lives` | one after another: see [`crate::lives`] |
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -91,17 +92,29 @@ fn measure(expectation: &Expectation) -> io::Result<()> {
     Ok(())
 }
 
-/// Says back what is typed at the serial port, whose driver polls it.
+/// Says back what is typed: at the console without exits, which must cost none, or at the
+/// serial port, whose driver polls it.
 fn echo() -> io::Result<()> {
-    let port = File::open("/dev/ttyS0")?;
+    let is_exitless = Path::new(console::EXITLESS).exists();
+    let terminal = if is_exitless {
+        console::EXITLESS
+    } else {
+        "/dev/ttyS0"
+    };
+    let terminal = File::open(terminal)?;
+    let window = Window::open();
     console::print("type");
-    for line in BufReader::new(port).lines() {
+    for line in BufReader::new(terminal).lines() {
         let line = line?;
         console::print(&format!("typed: {line}"));
         if line == "end" {
             break;
         }
     }
+    let exits = exits::total(&window.close());
+    Finding::new("echo", exits == 0 || !is_exitless)
+        .number("exits", exits)
+        .print();
     Ok(())
 }
 

@@ -25,6 +25,8 @@ impl CapabilityId {
     pub const POWER_MANAGEMENT: Self = Self(0x01);
     /// Message signalled interrupts.
     pub const MSI: Self = Self(0x05);
+    /// What the vendor wants.
+    pub const VENDOR_SPECIFIC: Self = Self(0x09);
     /// PCI Express.
     pub const EXPRESS: Self = Self(0x10);
     /// MSI-X.

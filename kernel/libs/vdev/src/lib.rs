@@ -3,7 +3,8 @@
 //! Pure logic, without allocation and without state other than what the caller keeps:
 //!
 //! - policy, deny first: [`msr`], [`cpuid`], [`icr`], [`local_vector_table`], [`message`];
-//! - devices: [`uart`], [`power`], [`io_apic`], [`kvm_clock`], [`config_space`], [`msix`];
+//! - devices: [`uart`], [`power`], [`io_apic`], [`kvm_clock`], [`virtio`], [`config_space`],
+//!   [`msix`];
 //! - the frequency that clocks are told by: [`tsc`];
 //! - what a trapped memory access means: [`mov`], [`walk`];
 //! - the words of the counters: [`exit_reason`].
@@ -28,6 +29,7 @@ pub mod power;
 pub mod processor;
 pub mod tsc;
 pub mod uart;
+pub mod virtio;
 pub mod walk;
 
 pub use exit_reason::ExitReason;

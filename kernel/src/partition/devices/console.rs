@@ -1,13 +1,12 @@
-//! The console without exits, as a function on the guest's bus.
+//! The console without exits: a virtio console that the housekeeping core serves.
 //!
 //! BAR 0 has two pages: registers, which the guest only reads, and doorbells, which it may
-//! ring without an exit and nobody looks at.
+//! ring without an exit and nobody looks at: the housekeeping core looks at the rings.
 
 use addr::{PageSize, Range};
 use guest_image::layout;
 use page_table::Access;
-use pci_config::header::Class;
-use vdev::{config_space, msix};
+use vdev::{config_space, virtio};
 
 use super::synthetic::Pages;
 use super::{Effect, ImagePage};
@@ -15,33 +14,26 @@ use crate::cpu::core::OutOfFrames;
 use crate::partition::Partition;
 use crate::partition::memory::GuestRam;
 
-/// Messages: one for the configuration, one for both queues or the receive queue.
-const VECTORS: usize = 2;
-const MESSAGES: msix::Synthetic<VECTORS> = msix::Synthetic::new(0x800, 0xc00);
+pub use vdev::virtio::console::IDENTITY;
 
-/// What the guest sees in configuration space.
-pub const IDENTITY: config_space::Synthetic<'static> = config_space::Synthetic {
-    // Virtual I/O Device (VIRTIO) Version 1.1, section 4.1.2 "PCI Device Discovery": the
-    // device ID is 0x1040 and the virtio device ID.
-    vendor: 0x1af4,
-    device: 0x1043,
-    subsystem_vendor: 0x1af4,
-    subsystem: 0x1100,
-    // Simple communication controller, other.
-    class: Class {
-        base: 0x07,
-        sub: 0x80,
-        interface: 0,
-    },
-    revision: 1,
-    bars: [None; 6],
-    capabilities: &[&MESSAGES.capability(0)],
-};
+/// What is taken of a guest's output in one go: others want to be looked after.
+const TURN_BYTES: usize = 1024;
 
-/// The console's registers.
+/// The console, and the page where the guest reads its registers.
 pub struct Console {
-    registers: ImagePage,
-    messages: msix::Synthetic<VECTORS>,
+    page: ImagePage,
+    device: virtio::console::Console,
+}
+
+/// What a look at a console has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// No driver uses it.
+    Unused,
+    /// A driver may print at any time.
+    Quiet,
+    /// A driver prints.
+    Printing,
 }
 
 impl Console {
@@ -51,8 +43,8 @@ impl Console {
     /// No memory is left.
     pub fn new() -> Result<Self, OutOfFrames> {
         let mut console = Self {
-            registers: ImagePage::allocate()?,
-            messages: MESSAGES,
+            page: ImagePage::allocate()?,
+            device: virtio::console::Console::new(),
         };
         console.reset();
         Ok(console)
@@ -63,32 +55,58 @@ impl Console {
     pub fn pages(&self, memory: &GuestRam) -> Option<[Pages; 2]> {
         let doorbells = Range::new(layout::DOORBELLS, PageSize::Size4KiB.bytes())?;
         Some([
-            (self.registers.range(), Access::READ),
+            (self.page.range(), Access::READ),
             (memory.host(doorbells)?, Access::READ | Access::WRITE),
         ])
     }
 
     /// Follows a change of the configuration space.
     pub const fn configure(&mut self, change: config_space::Effect) {
-        if let config_space::Effect::MsixControl { enable, mask_all } = change {
-            self.messages.control(enable, mask_all);
-        }
+        self.device.configure(change);
     }
 
     /// Carries out a write to the registers.
-    pub fn write(&mut self, partition: &Partition, offset: u16, bytes: u8, value: u64) -> Effect {
-        let write = (offset, bytes, value);
-        match self
-            .messages
-            .write(&mut self.registers, write, &partition.core_ids)
-        {
-            Some(Err(_)) => Effect::Denied,
-            Some(Ok(())) | None => Effect::Done,
+    pub fn write(&mut self, partition: &Partition, write: (u16, u8, u64)) -> Effect {
+        let own = &partition.core_ids;
+        match self.device.write(&mut self.page, write, own) {
+            Ok(()) => Effect::Done,
+            Err(_) => Effect::Denied,
         }
     }
 
     /// Puts it into the state after reset.
     pub fn reset(&mut self) {
-        self.messages.reset(&mut self.registers);
+        self.device.reset(&mut self.page);
+    }
+
+    /// Takes some of what the guest prints, to `put`.
+    pub fn transmit(&mut self, partition: &Partition, put: impl FnMut(u8)) -> Activity {
+        if !self.device.is_live() {
+            return Activity::Unused;
+        }
+        let (page, memory) = (&mut self.page, &partition.memory);
+        let count = self.device.transmit(page, memory, TURN_BYTES, put);
+        self.announce(partition);
+        if count > 0 {
+            Activity::Printing
+        } else {
+            Activity::Quiet
+        }
+    }
+
+    /// Gives the guest what was typed; how much of it found room, or `None` if its driver
+    /// wants none here.
+    pub fn receive(&mut self, partition: &Partition, bytes: &[u8]) -> Option<usize> {
+        let (page, memory) = (&mut self.page, &partition.memory);
+        let count = self.device.receive(page, memory, bytes);
+        self.announce(partition);
+        count
+    }
+
+    fn announce(&mut self, partition: &Partition) {
+        self.device.take_due(&mut self.page, |interrupt| {
+            // A core that does not run the guest gets none, as hardware drops it in reset.
+            partition.interrupt(interrupt);
+        });
     }
 }

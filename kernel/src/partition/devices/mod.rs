@@ -9,7 +9,7 @@
 //! itself is.
 
 mod assign;
-mod console;
+pub mod console;
 mod delegation;
 mod interrupts;
 pub mod reset;

@@ -11,6 +11,7 @@
 //! order there.
 
 extern crate alloc;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use addr::{Address, GuestPhysical, HostPhysical, Range};
@@ -37,7 +38,7 @@ const ROOM: u64 = 512 << 10;
 /// What a function is, apart from what every function is.
 pub enum Model {
     /// The console without exits, at 00:1e.0.
-    Console(Console),
+    Console(Box<Console>),
     /// What the partition manages others by, at 00:1f.0, where the plan gives it rights.
     Delegation(&'static SharedPages),
 }
@@ -67,7 +68,7 @@ pub fn give<F: Format>(
     let console = Console::new()?;
     let pages = console.pages(memory).ok_or(OutOfFrames)?;
     let bar = (room(&given)?, &pages[..]);
-    let model = Model::Console(console);
+    let model = Model::Console(Box::new(console));
     given.push(Synthetic::new(console::IDENTITY, bar, table, model)?);
     if source.has_rights() {
         let shared = SharedPages::allocate()?;
@@ -159,7 +160,7 @@ impl Synthetic {
     /// Carries out the guest's write at `offset` of a page of the BAR that it may only read.
     pub fn write(&mut self, partition: &Partition, offset: u16, bytes: u8, value: u64) -> Effect {
         match &mut self.model {
-            Model::Console(console) => console.write(partition, offset, bytes, value),
+            Model::Console(console) => console.write(partition, (offset, bytes, value)),
             Model::Delegation(_) => Effect::Denied,
         }
     }

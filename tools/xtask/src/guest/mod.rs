@@ -17,11 +17,11 @@ use archive::Archive;
 use package::{KernelPackage, Selection};
 
 /// The stock kernel with the drivers that the example's guests need: for the disk, for the power
-/// button, and for reading what the button says.
+/// button, for reading what the button says, and for the console without exits.
 const GUEST: Selection = Selection {
     folder: "kernel",
     why: "the guests' stock kernel",
-    drivers: &["nvme", "button", "evdev"],
+    drivers: &["nvme", "button", "evdev", "virtio_pci", "virtio_console"],
 };
 /// What the guests' programs are built for: the C library is linked into them.
 const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
