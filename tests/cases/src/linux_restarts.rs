@@ -124,7 +124,7 @@ pub fn by_every_cause(bench: &Bench) -> Result<()> {
 fn plan(machine: &Machine, ends: &[End]) -> String {
     let words: Vec<_> = ends.iter().map(|end| end.word()).collect();
     let beta = Guest::linux("beta", &[2], (START, MEBIBYTES)).with_argument(&format!(
-        "bulkhead.mode=lives bulkhead.ends={},stay bulkhead.boot_exits=600 bulkhead.{}",
+        "bulkhead.mode=lives bulkhead.ends={},stay bulkhead.boot_exits=900 bulkhead.{}",
         words.join(","),
         pattern()
     ));
