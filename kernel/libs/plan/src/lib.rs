@@ -30,6 +30,7 @@ mod membership;
 mod model;
 mod place;
 mod rights;
+mod rooms;
 mod rule;
 #[cfg(feature = "source")]
 pub mod source;
