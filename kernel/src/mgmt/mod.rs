@@ -11,8 +11,10 @@
 mod desk;
 mod line;
 mod records;
+mod replacement;
 mod wire;
 
+use image_room::Part;
 use mgmt_proto::frame::FRAME_BYTES;
 use mgmt_proto::{Asker, BODY_BYTES, FrameBuffer, Server};
 use plan::Plan;
@@ -140,6 +142,13 @@ impl Channel {
     pub fn note_state(&mut self, custody: &Custody, now: u64) {
         if self.peer.asker().sees(&custody.partition.name) {
             self.records.note_state(custody, now);
+        }
+    }
+
+    /// An image of a partition was replaced, or is the bundle's again.
+    pub fn note_image(&mut self, custody: &Custody, part: Part, now: u64) {
+        if self.peer.asker().sees(&custody.partition.name) {
+            self.records.note_image(custody, part, now);
         }
     }
 

@@ -13,7 +13,6 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod refusal;
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 mod tests;
@@ -22,8 +21,6 @@ use core::mem;
 
 use plan::Checksum;
 
-pub use refusal::Refusal;
-
 /// One of the images that a partition starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -31,6 +28,11 @@ pub enum Part {
     Kernel,
     /// The initial RAM disk.
     InitialRamdisk,
+}
+
+impl Part {
+    /// Both, the kernel first.
+    pub const ALL: [Self; 2] = [Self::Kernel, Self::InitialRamdisk];
 }
 
 /// The images that stand in for the partition's own; `None` where its own is used.
@@ -67,6 +69,26 @@ pub struct Announcement {
     pub bytes: u64,
     /// Its CRC-32C.
     pub crc32c: u32,
+}
+
+/// Why an image is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has no bytes.
+    NoBytes,
+    /// It has more bytes than there is room for.
+    TooLarge {
+        /// The most bytes that an image may have.
+        limit: u64,
+    },
+    /// No image is on its way.
+    NotBegun,
+    /// A piece has bytes behind the announced end.
+    BehindTheEnd,
+    /// Not all of it is here.
+    Incomplete,
+    /// It does not have the checksum that was announced.
+    Damaged,
 }
 
 /// Memory for one image.
