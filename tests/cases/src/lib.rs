@@ -34,6 +34,7 @@ mod plan_misfit;
 pub mod plans;
 mod power_button;
 mod processor_state;
+mod replaced;
 mod restarts;
 mod second_stage;
 pub mod soak;
@@ -125,6 +126,8 @@ pub const ALL: &[Case] = &[
     Case::new("spcr_channel", spcr::names_the_channel).needing(MONITOR),
     Case::new("spcr_console", spcr::names_the_console).needing(MONITOR),
     Case::new("spcr_unusable", spcr::unusable).needing(MONITOR),
+    Case::new("replaced_kernel", replaced::kernel_of_a_running_partition),
+    Case::new("replaced_not", replaced::by_nothing_that_cannot_be_started),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),
