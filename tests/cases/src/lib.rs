@@ -39,6 +39,7 @@ mod restarts;
 mod second_stage;
 pub mod soak;
 mod spcr;
+mod serial_lines;
 mod stops;
 mod transcript;
 mod unfit_machine;
@@ -128,6 +129,7 @@ pub const ALL: &[Case] = &[
     Case::new("spcr_unusable", spcr::unusable).needing(MONITOR),
     Case::new("replaced_kernel", replaced::kernel_of_a_running_partition),
     Case::new("replaced_not", replaced::by_nothing_that_cannot_be_started),
+    Case::new("serial_lines", serial_lines::have_their_speed).needing(MONITOR),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),
