@@ -130,8 +130,13 @@ impl House {
                 need = need.max(Need::Soon);
             }
             for channel in &mut self.channels {
-                channel.serve(&mut self.custodies, time::milliseconds());
-                need = need.max(Need::Soon);
+                let now = time::milliseconds();
+                channel.serve(&mut self.custodies, now);
+                need = need.max(if channel.is_busy(now) {
+                    Need::Now
+                } else {
+                    Need::Soon
+                });
             }
             self.set_tick(need);
             let ticks = time::read_tsc().saturating_sub(begin);

@@ -33,6 +33,8 @@ use records::Records;
 
 /// Bytes that are taken in one go: others want to be looked after.
 const RECEIVED_BYTES: usize = 64;
+/// How long a line that has said something is expected to go on.
+const BUSY_MILLISECONDS: u64 = 20;
 /// How long the answer to a reset of the machine may take to go out.
 const LAST_ANSWER_MILLISECONDS: u64 = 100;
 
@@ -85,6 +87,8 @@ pub struct Channel {
     /// Answers that gave way to the next before they had gone out.
     unsent: u64,
     overruns: u64,
+    /// Until when the line is expected to go on.
+    busy_until: u64,
     /// Where answers are put together.
     scratch: [u8; BODY_BYTES],
     /// What has happened that the asker may know of.
@@ -126,6 +130,7 @@ impl Channel {
             sent: 0,
             unsent: 0,
             overruns: 0,
+            busy_until: 0,
             scratch: [0; BODY_BYTES],
             records: Records::new(),
             reset_at: None,
@@ -163,6 +168,12 @@ impl Channel {
         }
     }
 
+    /// Whether the line is in use, so that it is worth looking at it again at once: a fast one
+    /// fills its 16 bytes as often as they are taken.
+    pub const fn is_busy(&self, now: u64) -> bool {
+        now < self.busy_until
+    }
+
     /// Takes what has come, carries out what that asks, and sends what goes.
     pub fn serve(&mut self, custodies: &mut [Custody], now: u64) {
         if !self.is_attended(custodies) {
@@ -173,6 +184,7 @@ impl Channel {
                 break;
             };
             self.take(byte, custodies, now);
+            self.busy_until = now.saturating_add(BUSY_MILLISECONDS);
         }
         if self.line.has_overrun() {
             self.overruns = self.overruns.saturating_add(1);
