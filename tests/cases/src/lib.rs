@@ -23,6 +23,7 @@ mod hello;
 mod life;
 mod linux_delegated;
 mod linux_managed;
+mod linux_replaced;
 mod linux_restarts;
 mod linux_stops;
 mod lost_function;
@@ -57,6 +58,11 @@ const MONITOR: &[Need] = &[Need::Monitor];
 pub const ALL: &[Case] = &[
     Case::new("linux_managed", linux_managed::by_the_tool).needing(NVME),
     Case::new("linux_delegated", linux_delegated::by_the_tool),
+    Case::new(
+        "linux_replaced",
+        linux_replaced::ramdisk_beside_a_busy_neighbour,
+    )
+    .needing(NVME),
     Case::new("linux_restarts", linux_restarts::beside_a_busy_neighbour).needing(NVME),
     Case::new("linux_stops_alone", linux_stops::each_alone),
     Case::new("dma", dma::reaches_own_memory_only).needing(&[Need::Nvme, Need::Monitor]),
