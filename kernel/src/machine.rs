@@ -296,8 +296,9 @@ fn build_partitions<B: Backend>(foundation: &Foundation, machine: &Machine<B>) -
         machine.iommu,
         &machine.inventory,
         foundation.occupied(),
+        &fit,
     );
-    resources.provision(plan, &fit);
+    resources.provision(plan);
     let mut built = Vec::new();
     for (index, partition) in plan.partitions.iter().enumerate() {
         let violation = fit.of_machine().chain(fit.of_partition(index)).next();

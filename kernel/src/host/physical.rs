@@ -161,6 +161,17 @@ pub unsafe fn bytes<'a>(range: Range<HostPhysical>) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts(start, range.bytes() as usize) }
 }
 
+/// The bytes of `range`, to be written, for good.
+///
+/// # Safety
+/// The range is identity mapped RAM, writable, that nobody else reads, writes or makes a
+/// [`Ram`] of.
+pub unsafe fn bytes_mut(range: Range<HostPhysical>) -> &'static mut [u8] {
+    let start = range.start().as_u64() as *mut u8;
+    // SAFETY: the caller vouches for the range; `Range` is neither empty nor wrapping.
+    unsafe { core::slice::from_raw_parts_mut(start, range.bytes() as usize) }
+}
+
 /// A device's register window.
 #[derive(Debug, Clone, Copy)]
 pub struct Registers {

@@ -2,7 +2,13 @@
 
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::LSR;
-use uart_16550::{Config, Uart16550};
+use uart_16550::{BaudRate, Config, Uart16550};
+
+/// 115,200 baud, 8 bits, no parity, one stop bit, queues on.
+const CONFIG: Config = Config {
+    baud_rate: BaudRate::Baud115200,
+    ..Config::DEFAULT
+};
 
 /// One serial port.
 pub struct SerialPort(Uart16550<PioBackend>);
@@ -17,7 +23,7 @@ impl SerialPort {
     pub unsafe fn open(port: u16) -> Option<Self> {
         // SAFETY: the caller vouches for the ports.
         let mut uart = unsafe { Uart16550::new_port(port) }.ok()?;
-        uart.init(Config::default()).ok()?;
+        uart.init(CONFIG).ok()?;
         Some(Self(uart))
     }
 

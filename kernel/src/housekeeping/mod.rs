@@ -10,6 +10,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use image_room::{Announcement, Part};
 use lifecycle::State;
 
 use crate::cpu::{interrupts, local_apic, time};
@@ -54,6 +55,9 @@ struct Report {
     recorded: State,
     /// The state that was told on the console last.
     state: State,
+    /// The images in place of the bundle's that were recorded last, in the order of
+    /// [`Part::ALL`].
+    images: [Option<Announcement>; Part::ALL.len()],
     /// Until when the next report waits for the guest's last words.
     until: u64,
 }
@@ -64,11 +68,20 @@ impl Report {
         if state != self.recorded {
             // Of a guest that was asked to end it is recorded already that it stops.
             if (self.recorded, state) != (State::Asked, State::Stopping) {
-                for channel in channels {
+                for channel in channels.iter_mut() {
                     channel.note_state(custody, now);
                 }
             }
             self.recorded = state;
+        }
+        for (recorded, part) in self.images.iter_mut().zip(Part::ALL) {
+            let replaced = custody.pristine.replaced(part);
+            if *recorded != replaced {
+                *recorded = replaced;
+                for channel in channels.iter_mut() {
+                    channel.note_image(custody, part, now);
+                }
+            }
         }
     }
 }
@@ -91,6 +104,7 @@ impl House {
         let report = |_| Report {
             recorded: State::Starting,
             state: State::Starting,
+            images: Default::default(),
             until: u64::MAX,
         };
         let feed = |custody: &Custody| Feed::new(custody.partition);
@@ -124,8 +138,13 @@ impl House {
                 need = need.max(Need::Soon);
             }
             for channel in &mut self.channels {
-                channel.serve(&mut self.custodies, time::milliseconds());
-                need = need.max(Need::Soon);
+                let now = time::milliseconds();
+                channel.serve(&mut self.custodies, now);
+                need = need.max(if channel.is_busy(now) {
+                    Need::Now
+                } else {
+                    Need::Soon
+                });
             }
             self.set_tick(need);
             let ticks = time::read_tsc().saturating_sub(begin);

@@ -10,6 +10,7 @@ use mgmt_proto::{
 use super::{About, Peer, Records, wire};
 use crate::host::{console, frames, heap};
 use crate::partition::custody::Custody;
+use crate::partition::pristine::Pristine;
 
 /// What the line has lost.
 #[derive(Debug, Clone, Copy)]
@@ -78,10 +79,21 @@ impl Desk<'_> {
                 Ok(Answer::Done)
             }
             Request::Resources => Ok(Answer::Resources(self.resources())),
-            Request::ReplaceBegin { .. }
-            | Request::ReplaceChunk { .. }
-            | Request::ReplaceCommit { .. }
-            | Request::Channel => Err(Error::Unsupported),
+            Request::ReplaceBegin {
+                partition,
+                part,
+                bytes,
+                crc32c,
+            } => self.begin_image(partition, (part, bytes, crc32c)),
+            Request::ReplaceChunk {
+                partition,
+                offset,
+                bytes,
+            } => self.add_to_image(partition, offset, bytes),
+            Request::ReplaceCommit { partition } => self.commit_image(partition),
+            Request::ReplaceUndo { partition, part } => self.restore_image(partition, part),
+            // The protocol's server answers it.
+            Request::Channel => Err(Error::Unsupported),
         }
     }
 
@@ -144,11 +156,15 @@ impl Desk<'_> {
         let source = source.ok_or(Error::UnknownPartition)?;
         let summary = summary(source, self.custodies, self.now).ok_or(Error::UnknownPartition)?;
         let custody = find(self.custodies, name).ok();
-        let (cores, functions) = self.scratch.split_at_mut(BODY_BYTES / 2);
+        let (cores, rest) = self.scratch.split_at_mut(BODY_BYTES / 2);
+        let (functions, images) = rest.split_at_mut(BODY_BYTES / 4);
+        let pristine = custody.map(|custody| &custody.pristine);
         Ok(Answer::Partition(Details {
             summary,
             cores: items(cores, source.cores.iter().copied()),
             functions: items(functions, custody.into_iter().flat_map(functions_of)),
+            images: items(images, pristine.into_iter().flat_map(wire::images)),
+            largest_image: pristine.and_then(Pristine::largest_image),
         }))
     }
 
@@ -214,7 +230,7 @@ impl Desk<'_> {
     }
 
     /// The keeper of the partition `name`. One that was refused at boot has none.
-    fn custody(&mut self, name: Name) -> Result<&mut Custody, Error> {
+    pub fn custody(&mut self, name: Name) -> Result<&mut Custody, Error> {
         let known = self.about.plan.partitions.iter();
         let is_known = { known }.any(|source| name == *source.name.as_str());
         let mut custodies = self.custodies.iter_mut();

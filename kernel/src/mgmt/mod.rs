@@ -11,8 +11,10 @@
 mod desk;
 mod line;
 mod records;
+mod replacement;
 mod wire;
 
+use image_room::Part;
 use mgmt_proto::frame::FRAME_BYTES;
 use mgmt_proto::{Asker, BODY_BYTES, FrameBuffer, Server};
 use plan::Plan;
@@ -32,6 +34,8 @@ use records::Records;
 
 /// Bytes that are taken in one go: others want to be looked after.
 const RECEIVED_BYTES: usize = 64;
+/// How long a line that has said something is expected to go on.
+const BUSY_MILLISECONDS: u64 = 20;
 /// How long the answer to a reset of the machine may take to go out.
 const LAST_ANSWER_MILLISECONDS: u64 = 100;
 
@@ -84,6 +88,8 @@ pub struct Channel {
     /// Answers that gave way to the next before they had gone out.
     unsent: u64,
     overruns: u64,
+    /// Until when the line is expected to go on.
+    busy_until: u64,
     /// Where answers are put together.
     scratch: [u8; BODY_BYTES],
     /// What has happened that the asker may know of.
@@ -127,6 +133,7 @@ impl Channel {
             sent: 0,
             unsent: 0,
             overruns: 0,
+            busy_until: 0,
             scratch: [0; BODY_BYTES],
             records: Records::new(),
             reset_at: None,
@@ -146,6 +153,13 @@ impl Channel {
         }
     }
 
+    /// An image of a partition was replaced, or is the bundle's again.
+    pub fn note_image(&mut self, custody: &Custody, part: Part, now: u64) {
+        if self.peer.asker().sees(&custody.partition.name) {
+            self.records.note_image(custody, part, now);
+        }
+    }
+
     /// The IOMMU has refused something to a function of `owner`, or of nobody.
     pub fn note_fault(&mut self, owner: Option<&Partition>, fault: &vtd::FaultRecord, now: u64) {
         let is_seen = match owner {
@@ -155,6 +169,12 @@ impl Channel {
         if is_seen {
             self.records.note_fault(owner, fault, now);
         }
+    }
+
+    /// Whether the line is in use, so that it is worth looking at it again at once: a fast one
+    /// fills its 16 bytes as often as they are taken.
+    pub const fn is_busy(&self, now: u64) -> bool {
+        now < self.busy_until
     }
 
     /// Takes what has come, carries out what that asks, and sends what goes.
@@ -167,6 +187,7 @@ impl Channel {
                 break;
             };
             self.take(byte, custodies, now);
+            self.busy_until = now.saturating_add(BUSY_MILLISECONDS);
         }
         if self.line.has_overrun() {
             self.overruns = self.overruns.saturating_add(1);

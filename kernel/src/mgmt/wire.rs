@@ -1,9 +1,12 @@
-//! From Bulkhead's words to the protocol's, which outlive them.
+//! From Bulkhead's words to the protocol's, which outlive them, and back.
 
+use image_room::{Part, Refusal};
 use lifecycle::{Afterwards, Failure, State, StopCause};
-use mgmt_proto::StopCause as WireCause;
+use mgmt_proto::{Error, ImagePart, ImageStatus, Origin, Reason, StopCause as WireCause};
 
 use crate::partition::custody::Custody;
+use crate::partition::pristine::Pristine;
+use crate::partition::replacement::ReplaceError;
 
 /// A state. Who has asked a guest to end takes it to be stopping from then on.
 pub const fn state(state: State) -> mgmt_proto::State {
@@ -55,4 +58,55 @@ pub fn last_stop(custody: &Custody) -> Option<WireCause> {
         return Some(WireCause::RestartLimit);
     }
     lifecycle.cause().map(cause)
+}
+
+/// One of a partition's images.
+pub const fn part(part: Part) -> ImagePart {
+    match part {
+        Part::Kernel => ImagePart::Kernel,
+        Part::InitialRamdisk => ImagePart::InitialRamdisk,
+    }
+}
+
+/// The same in Bulkhead's words.
+pub const fn part_here(part: ImagePart) -> Part {
+    match part {
+        ImagePart::Kernel => Part::Kernel,
+        ImagePart::InitialRamdisk => Part::InitialRamdisk,
+    }
+}
+
+/// What a partition starts with next.
+pub fn images(pristine: &Pristine) -> impl Iterator<Item = ImageStatus> + '_ {
+    Part::ALL.into_iter().filter_map(|part| {
+        let replaced = pristine.replaced(part);
+        let image = replaced.or_else(|| pristine.own(part))?;
+        Some(ImageStatus {
+            part: self::part(part),
+            bytes: image.bytes,
+            crc32c: image.crc32c,
+            origin: if replaced.is_some() {
+                Origin::Channel
+            } else {
+                Origin::Bundle
+            },
+        })
+    })
+}
+
+/// Why an image is not replaced.
+pub fn refusal(why: ReplaceError) -> Error {
+    match why {
+        ReplaceError::NoRoom => Error::NoImageRoom,
+        ReplaceError::NoRamdisk => Error::ImageRefused {
+            why: Reason::new("a bare guest has no initial RAM disk"),
+        },
+        ReplaceError::Transfer(Refusal::TooLarge { limit }) => Error::NoRoom { bytes: limit },
+        ReplaceError::Transfer(Refusal::NotBegun | Refusal::Incomplete) => Error::NotBegun,
+        ReplaceError::Transfer(Refusal::Damaged) => Error::BadChecksum,
+        ReplaceError::Transfer(Refusal::NoBytes | Refusal::BehindTheEnd) => Error::BadArgument,
+        ReplaceError::Image(why) => Error::ImageRefused {
+            why: Reason::new(why),
+        },
+    }
 }

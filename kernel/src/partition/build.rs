@@ -13,6 +13,7 @@ use guest_image::elf::ElfError;
 use guest_image::layout::LayoutError;
 use guest_image::linux::LinuxError;
 use guest_image::{MemoryMap, OutOfRange};
+use image_room::Room;
 use page_table::{Access, MapError, MemoryKind, PageTable};
 use plan::bundle::Bundle;
 use plan::{Fit, Plan, Violation};
@@ -30,6 +31,7 @@ use super::{Partition, Translation, life};
 use crate::cpu::core::{Core, OutOfFrames};
 use crate::cpu::{bring_up, local_apic, time};
 use crate::host::frames::{self, CoherentTables};
+use crate::host::physical;
 use crate::iommu::{Domain, Iommu, IommuError};
 use crate::pci::inventory::Inventory;
 use crate::vcpu::instruction::cpuid;
@@ -131,6 +133,7 @@ pub struct Resources<'a> {
     pub provision: Provision,
     /// Memory that no BAR may lie in: RAM, the chipset's own, and the BARs given away so far.
     taken: Vec<Range<HostPhysical>>,
+    fit: &'a Fit,
     processor: Processor,
 }
 
@@ -141,6 +144,7 @@ impl<'a> Resources<'a> {
         iommu: &'static Iommu,
         inventory: &'a Inventory,
         taken: Vec<Range<HostPhysical>>,
+        fit: &'a Fit,
     ) -> Self {
         let provision = Provision::default();
         Self {
@@ -149,6 +153,7 @@ impl<'a> Resources<'a> {
             inventory,
             provision,
             taken,
+            fit,
             processor: Processor::detect(cpuid),
         }
     }
@@ -162,9 +167,17 @@ impl<'a> Resources<'a> {
         free
     }
 
-    /// Switches on the virtual functions of all partitions that `fit`.
-    pub fn provision(&mut self, plan: &Plan, fit: &Fit) {
-        self.provision = Provision::of(plan, fit, self.inventory, self.iommu);
+    /// Switches on the virtual functions of all partitions that fit.
+    pub fn provision(&mut self, plan: &Plan) {
+        self.provision = Provision::of(plan, self.fit, self.inventory, self.iommu);
+    }
+
+    /// The room for new images of partition `index`, to be taken once.
+    fn room(&self, index: usize) -> Option<Room<'static>> {
+        let range = self.fit.room(index)?;
+        // SAFETY: `plan::fit` has found it in usable RAM that Bulkhead does not keep, beside
+        // all partitions' memory and all other rooms; a partition is built once.
+        Some(Room::new(unsafe { physical::bytes_mut(range) }))
     }
 }
 
@@ -204,7 +217,8 @@ pub fn build<B: Backend>(
     let given = devices::assign(source, resources, &mut table, &memory)?;
     translation.cpu.tables = table.leaves().tables;
     let windows = devices::windows(&given);
-    let pristine = Pristine::new(source, resources.bundle, map, &windows)?;
+    let room = resources.room(index);
+    let pristine = Pristine::new(source, resources.bundle, map, &windows, room)?;
     memory.clear();
     let entry = pristine.load(&memory)?;
     let shared: &'static B::Shared = Box::leak(Box::new(B::share(table.root(), space)?));

@@ -17,10 +17,11 @@ use crate::iommu::{Domain, Iommu};
 pub struct Custody {
     /// The partition.
     pub partition: &'static Partition,
+    /// What its guest begins with.
+    pub pristine: Pristine,
     lifecycle: Lifecycle,
     /// Whether boot has filled the memory and attached the functions already.
     is_prepared: bool,
-    pristine: Pristine,
     domain: Domain,
     iommu: &'static Iommu,
     teardown: Teardown,
@@ -40,9 +41,9 @@ impl Custody {
     ) -> Self {
         Self {
             partition,
+            pristine,
             lifecycle: Lifecycle::prepared(plan.restart),
             is_prepared: true,
-            pristine,
             domain,
             iommu,
             teardown: Teardown::new(),

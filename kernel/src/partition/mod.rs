@@ -14,8 +14,9 @@ pub mod life;
 pub mod memory;
 pub mod mmio;
 pub mod ports;
-mod pristine;
+pub mod pristine;
 mod provision;
+pub mod replacement;
 mod string_io;
 mod teardown;
 

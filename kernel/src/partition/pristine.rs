@@ -1,22 +1,24 @@
-//! What a partition's guest begins with: made once, at boot, and put into its memory before
-//! each start. After boot nothing is allocated, so all that a later start needs is kept.
+//! What a partition's guest begins with: made at boot, or taken over the management channel
+//! since, and put into its memory before each start. After boot nothing is allocated, so all
+//! that a later start needs is kept.
 
 use addr::{GuestPhysical, Range};
 use guest_image::acpi::{self, Description};
-use guest_image::{Entry, Image, MemoryMap, elf, layout, linux, reset_vector};
+use guest_image::{Entry, GuestMemory, Image, MemoryMap, Rehearsal};
+use guest_image::{elf, layout, linux, reset_vector};
+use image_room::{Images, Part, Room};
+use plan::ImageIndex;
 use plan::bundle::Bundle;
 
 use super::build::BuildError;
 use super::memory::GuestRam;
 use crate::host::frames;
 
-/// The image, the generated tables, and how they are laid out.
+/// The images, the generated tables, and how they are laid out.
 pub struct Pristine {
-    map: MemoryMap,
-    tables_at: GuestPhysical,
-    tables: &'static [u8],
-    kind: &'static plan::Image,
-    image: Image<'static>,
+    pub(super) recipe: Recipe,
+    /// Where images come in place of the bundle's, if the plan gives room for it.
+    pub(super) room: Option<Room<'static>>,
 }
 
 impl Pristine {
@@ -30,6 +32,7 @@ impl Pristine {
         bundle: Bundle<'static>,
         map: MemoryMap,
         windows: &[Range<GuestPhysical>],
+        room: Option<Room<'static>>,
     ) -> Result<Self, BuildError<'static>> {
         let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES);
         let tables = acpi::tables(&Description {
@@ -38,37 +41,75 @@ impl Pristine {
             windows,
             ecam: ecam.ok_or(BuildError::OutOfFrames)?,
         })?;
-        let bytes = |index| bundle.entry(index).unwrap_or_default();
-        Ok(Self {
+        let recipe = Recipe {
             map,
             tables_at: tables.at,
             tables: frames::keep(&tables.bytes).ok_or(BuildError::OutOfFrames)?,
-            kind: &source.image,
-            image: Image {
-                kernel: bytes(source.image.kernel()),
-                initial_ramdisk: source.image.initial_ramdisk().map(bytes),
-                command_line: source.image.command_line(),
-            },
-        })
+            image: &source.image,
+            bundle,
+        };
+        Ok(Self { recipe, room })
     }
 
     /// Puts everything into `memory`, which must be clear, and says how to begin: the same
-    /// each time.
+    /// each time, unless an image was replaced.
     ///
     /// # Errors
     /// The image is none, or does not fit.
     pub fn load(&self, memory: &GuestRam) -> Result<Entry, BuildError<'static>> {
-        use guest_image::GuestMemory;
+        let images = self.room.as_ref().map(Room::images);
         let mut memory = memory;
+        self.recipe.put(&mut memory, images.unwrap_or_default())
+    }
+}
+
+/// How images become what a guest begins with.
+pub(super) struct Recipe {
+    map: MemoryMap,
+    tables_at: GuestPhysical,
+    tables: &'static [u8],
+    pub image: &'static plan::Image,
+    pub bundle: Bundle<'static>,
+}
+
+impl Recipe {
+    /// Puts everything into `memory`, with `images` in place of the bundle's.
+    fn put(
+        &self,
+        mut memory: &mut dyn GuestMemory,
+        images: Images<'_>,
+    ) -> Result<Entry, BuildError<'static>> {
         memory.write(self.tables_at, self.tables)?;
         reset_vector::write(&mut memory)?;
-        Ok(match self.kind {
-            plan::Image::Linux { .. } => {
-                linux::load(&mut memory, &self.map, &self.image, layout::RSDP)?
-            }
-            plan::Image::Elf { .. } => {
-                elf::load(&mut memory, &self.map, &self.image, layout::RSDP)?
-            }
+        let own = |part| Some(self.bundle.entry(self.own(part)?).unwrap_or_default());
+        let image = Image {
+            kernel: images
+                .kernel
+                .or_else(|| own(Part::Kernel))
+                .unwrap_or_default(),
+            initial_ramdisk: images.initial_ramdisk.or_else(|| own(Part::InitialRamdisk)),
+            command_line: self.image.command_line(),
+        };
+        Ok(match self.image {
+            plan::Image::Linux { .. } => linux::load(&mut memory, &self.map, &image, layout::RSDP)?,
+            plan::Image::Elf { .. } => elf::load(&mut memory, &self.map, &image, layout::RSDP)?,
         })
+    }
+
+    /// Whether a guest could be started with `images` in place of the bundle's, as a start
+    /// would find out.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub fn check(&self, images: Images<'_>) -> Result<(), BuildError<'static>> {
+        self.put(&mut Rehearsal::new(&self.map), images).map(|_| ())
+    }
+
+    /// The bundle's image for `part`, if the plan names one.
+    pub const fn own(&self, part: Part) -> Option<ImageIndex> {
+        match part {
+            Part::Kernel => Some(self.image.kernel()),
+            Part::InitialRamdisk => self.image.initial_ramdisk(),
+        }
     }
 }

@@ -23,6 +23,7 @@ mod hello;
 mod life;
 mod linux_delegated;
 mod linux_managed;
+mod linux_replaced;
 mod linux_restarts;
 mod linux_stops;
 mod lost_function;
@@ -34,8 +35,10 @@ mod plan_misfit;
 pub mod plans;
 mod power_button;
 mod processor_state;
+mod replaced;
 mod restarts;
 mod second_stage;
+mod serial_lines;
 pub mod soak;
 mod spcr;
 mod stops;
@@ -58,6 +61,11 @@ pub const ALL: &[Case] = &[
     Case::new("linux_managed", linux_managed::by_the_tool).needing(NVME),
     Case::new("linux_delegated", linux_delegated::by_the_tool),
     Case::new("linux_restarts", linux_restarts::by_every_cause).using(&[Need::Nvme, Need::Monitor]),
+    Case::new(
+        "linux_replaced",
+        linux_replaced::ramdisk_beside_a_busy_neighbour,
+    )
+    .needing(NVME),
     Case::new("linux_stops_alone", linux_stops::each_alone),
     Case::new("dma", dma::reaches_own_memory_only).needing(&[Need::Nvme, Need::Monitor]),
     Case::new(
@@ -133,6 +141,9 @@ pub const ALL: &[Case] = &[
     Case::new("spcr_unusable", spcr::unusable).needing(MONITOR),
     Case::new("virtio_console", virtio::both_directions_without_exits),
     Case::new("virtio_hostile", virtio::hostile_driver),
+    Case::new("replaced_kernel", replaced::kernel_of_a_running_partition),
+    Case::new("replaced_not", replaced::by_nothing_that_cannot_be_started),
+    Case::new("serial_lines", serial_lines::have_their_speed).needing(MONITOR),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),

@@ -15,7 +15,7 @@ use crate::plans::{self, Guest};
 use crate::watch::Watch;
 
 /// Some Linux boots, side by side, on a slow machine.
-const LIMIT: Duration = Duration::from_secs(240);
+pub const LIMIT: Duration = Duration::from_secs(240);
 
 /// How many seconds a kernel has for switching itself off: more than it takes on the slowest
 /// machine, so that none is forced.
@@ -36,13 +36,13 @@ fn plan(machine: &Machine) -> String {
 }
 
 /// The tool, and where it finds the machine.
-struct Tool {
+pub struct Tool {
     program: PathBuf,
     address: String,
 }
 
 impl Tool {
-    fn of(bench: &Bench, emulator: &Emulator) -> Result<Self> {
+    pub fn of(bench: &Bench, emulator: &Emulator) -> Result<Self> {
         let path = emulator.channel_socket().path();
         let path = path.context("the channel has no path")?;
         Ok(Self {
@@ -52,7 +52,7 @@ impl Tool {
     }
 
     /// Runs `bulkhead ctl` with these arguments and this input.
-    fn run(&self, arguments: &[&str], input: &str) -> Result<Output> {
+    pub fn run(&self, arguments: &[&str], input: &str) -> Result<Output> {
         let mut child = Command::new(&self.program)
             .args(["ctl", "--json", "--timeout", "60", "--to", &self.address])
             .args(arguments)
@@ -68,7 +68,7 @@ impl Tool {
     }
 
     /// Runs it; it must succeed.
-    fn succeed(&self, arguments: &[&str]) -> Result<String> {
+    pub fn succeed(&self, arguments: &[&str]) -> Result<String> {
         let output = self.run(arguments, "")?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -133,7 +133,7 @@ fn type_at_gamma(emulator: &mut Emulator, tool: &Tool) -> Result<()> {
 }
 
 /// Waits for a report of the I/O of `partition`. Alpha's must all be without error and exit.
-fn await_report(emulator: &mut Emulator, partition: &str) -> Result<()> {
+pub fn await_report(emulator: &mut Emulator, partition: &str) -> Result<()> {
     let mut watch = Watch::default();
     emulator.wait_for("report of I/O", LIMIT, |message| {
         watch.take(message);

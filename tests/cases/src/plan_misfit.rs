@@ -8,16 +8,17 @@ use harness::{Bench, Machine};
 
 use crate::transcript::Transcript;
 
-/// Eight partitions, of which one fits.
+/// Nine partitions, of which one fits.
 const PLAN: &str = include_str!("../../plans/cases/misfit.toml");
 /// Each that does not, and the rule that it breaks on this machine.
-const MISFITS: [(&str, &str); 7] = [
+const MISFITS: [(&str, &str); 8] = [
     ("absent-core", "[unknown-core]"),
     ("absent-memory", "[memory-outside-machine]"),
     ("kernel-memory", "[memory-outside-machine]"),
     ("module-memory", "[memory-outside-machine]"),
     ("absent-function", "[unknown-function]"),
     ("absent-virtual", "[virtual-function-too-high]"),
+    ("absent-room", "[room-missing]"),
     ("damaged-image", "[image-checksum]"),
 ];
 /// What the boot module is filled up to, so that it covers the memory that `module-memory`
@@ -25,11 +26,11 @@ const MISFITS: [(&str, &str); 7] = [
 const MODULE_BYTES: usize = 8 << 20;
 
 /// The partition that fits starts, with its function, and passes. Each of the others is
-/// refused by the rule that it breaks: a core, memory or function that is not there, memory
+/// refused by the rule that it breaks: a core, memory, function or room that is not there, memory
 /// that is Bulkhead's own, a damaged image.
 pub fn costs_the_misfits_only(bench: &Bench) -> Result<()> {
     let machine = Machine {
-        processors: 8,
+        processors: 9,
         ..bench.machine_with_nvme()?
     };
     let mut emulator = bench.boot(&machine, Some(damaged_bundle(bench)?))?;

@@ -42,6 +42,7 @@ pub struct Guest {
     config_ports: bool,
     restart: String,
     rights: String,
+    room: String,
 }
 
 impl Guest {
@@ -107,6 +108,7 @@ impl Guest {
             config_ports: false,
             restart: String::new(),
             rights: String::new(),
+            room: String::new(),
         }
     }
 
@@ -205,6 +207,15 @@ impl Guest {
         }
     }
 
+    /// The same, with so much room for new images.
+    #[must_use]
+    pub fn with_room(self, mebibytes: u64) -> Self {
+        Self {
+            room: format!("room = \"{mebibytes}M\""),
+            ..self
+        }
+    }
+
     /// The partition as the plan's source has it.
     fn source(&self) -> String {
         let Self {
@@ -218,6 +229,7 @@ impl Guest {
             config_ports,
             restart,
             rights,
+            room,
         } = self;
         let image = match image {
             Image::Bare(guest) => format!("elf = {{ kernel = \"guests/{guest}\""),
@@ -228,7 +240,7 @@ impl Guest {
         format!(
             "[[partition]]\nname = \"{name}\"\ncores = {cores:?}\nconfig_ports = {config_ports}\n\
              {restart}\n{rights}\nmemory = [{{ start = \"{start:#x}\", size = \"{mebibytes}M\" }}]\n{function}\
-             [partition.image]\n{image}, command_line = \"{command_line}\" }}\n"
+             [partition.image]\n{room}\n{image}, command_line = \"{command_line}\" }}\n"
         )
     }
 }

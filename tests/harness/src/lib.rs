@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod bench;
 pub mod bochs;
 pub mod boot_disk;

@@ -216,6 +216,9 @@ const fn refusal_name(error: Error) -> &'static str {
         Error::NoRoom { .. } => "no-room",
         Error::BadChecksum => "bad-checksum",
         Error::Internal => "internal",
+        Error::NoImageRoom => "no-image-room",
+        Error::NotBegun => "not-begun",
+        Error::ImageRefused { .. } => "image-refused",
     }
 }
 
@@ -230,8 +233,21 @@ const fn refusal_remedy(error: Error) -> Option<&'static str> {
         }),
         Error::NotPermitted => Some("the plan says who may control the partition"),
         Error::Busy => Some("try again in a moment"),
-        Error::NoRoom { .. } => Some("a larger image needs a new plan and a reset of the machine"),
-        Error::BadChecksum => Some("send it again"),
+        Error::NoRoom { .. } => Some(
+            "a third of the partition's `room` in the plan is what an image may have; a larger one \
+             needs a new bundle and a reset of the machine",
+        ),
+        Error::NoImageRoom => Some(
+            "write `room = \"…\"` under [partition.image] in the plan, three times the size of the \
+             largest image; this needs a new bundle and a reset of the machine",
+        ),
+        Error::NotBegun => {
+            Some("has another client begun to send an image meanwhile? Send it again")
+        }
+        Error::ImageRefused { .. } => {
+            Some("the old image is still in use; is this the right file for the partition?")
+        }
+        Error::BadChecksum => Some("the old image is still in use; send it again"),
         Error::BadMessage | Error::BadArgument | Error::Internal => {
             Some("this is a fault of Bulkhead or of this tool: report it")
         }

@@ -42,7 +42,9 @@ fn bash_completes_commands_and_their_arguments() {
         assert!(commands.iter().any(|one| one == command), "{commands:?}");
     }
     let parts = offered("bulkhead ctl replace beta");
-    assert!(parts.iter().any(|one| one == "initrd"), "{parts:?}");
+    for part in ["initrd", "--original"] {
+        assert!(parts.iter().any(|one| one == part), "{parts:?}");
+    }
 }
 
 #[test]

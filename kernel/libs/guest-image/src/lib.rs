@@ -4,7 +4,8 @@
 //! [`GuestMemory`] (how bytes get there), [`Image`] (what the plan wants started) and
 //! [`Entry`] (the machine state of the first instruction). [`linux::load`] follows the
 //! 64-bit boot protocol of a stock bzImage, [`elf::load`] the PVH protocol of an ELF file,
-//! and [`acpi::tables`] generates what firmware would have left behind.
+//! and [`acpi::tables`] generates what firmware would have left behind. Loading into a
+//! [`Rehearsal`] says whether an image can be started, and changes nothing.
 //!
 //! Expects: memory that the caller has cleared. Leaves: structures of the caller's choice
 //! in the low megabyte (see [`layout`]), the kernel from 1 MiB on, the initial RAM disk at
@@ -35,11 +36,13 @@ pub mod linux;
 mod long_mode;
 mod memory;
 mod placement;
+mod rehearsal;
 pub mod reset_vector;
 
 pub use entry::{DescriptorTable, Entry};
 pub use layout::MemoryMap;
 pub use memory::{GuestMemory, OutOfRange};
+pub use rehearsal::Rehearsal;
 
 #[cfg(test)]
 mod fake_memory;

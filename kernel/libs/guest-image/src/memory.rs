@@ -35,6 +35,16 @@ pub trait GuestMemory {
     }
 }
 
+impl<M: GuestMemory + ?Sized> GuestMemory for &mut M {
+    fn write(&mut self, at: GuestPhysical, bytes: &[u8]) -> Result<(), OutOfRange> {
+        (**self).write(at, bytes)
+    }
+
+    fn fill(&mut self, range: Range<GuestPhysical>, value: u8) -> Result<(), OutOfRange> {
+        (**self).fill(range, value)
+    }
+}
+
 /// The address one past `bytes` at `at`.
 fn checked_end(at: GuestPhysical, bytes: &[u8]) -> Result<GuestPhysical, OutOfRange> {
     let count = byte_count(bytes);

@@ -3,7 +3,10 @@
 use addr::ApicId;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Counters, Dropped, Error, Event, Fault, FunctionStatus, Items, Page, Summary};
+use crate::{
+    Bytes, Counters, Dropped, Error, Event, Fault, FunctionStatus, ImageStatus, Items, Page,
+    Summary,
+};
 
 /// What the server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -91,6 +94,12 @@ pub struct Details<'a> {
     /// Its PCI functions, in the plan's order.
     #[serde(borrow)]
     pub functions: Items<'a, FunctionStatus>,
+    /// The images that it starts with next, the kernel first; none of a partition that was
+    /// refused at boot.
+    #[serde(borrow)]
+    pub images: Items<'a, ImageStatus>,
+    /// The size in bytes of the largest image that can replace one; `None` if none can.
+    pub largest_image: Option<u64>,
 }
 
 /// The channel's own counters, since the machine's boot.

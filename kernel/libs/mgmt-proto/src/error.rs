@@ -4,7 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::State;
+use crate::{Reason, State};
 
 /// Why a request is not carried out. Nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,15 @@ pub enum Error {
     BadChecksum,
     /// Bulkhead's answer does not fit in a frame: a fault of Bulkhead's.
     Internal,
+    /// The plan gives the partition no room for new images.
+    NoImageRoom,
+    /// No image is on its way to the partition, or not all of it has come.
+    NotBegun,
+    /// The partition's guest could not be started with the image.
+    ImageRefused {
+        /// Why.
+        why: Reason,
+    },
 }
 
 impl fmt::Display for Error {
@@ -58,6 +67,11 @@ impl fmt::Display for Error {
             Self::NoRoom { bytes } => write!(formatter, "there is room for {bytes} bytes only"),
             Self::BadChecksum => formatter.write_str("the checksum is wrong"),
             Self::Internal => formatter.write_str("the answer does not fit in a frame"),
+            Self::NoImageRoom => {
+                formatter.write_str("the plan gives the partition no room for new images")
+            }
+            Self::NotBegun => formatter.write_str("no image is on its way, or not all of it came"),
+            Self::ImageRefused { why } => write!(formatter, "the image cannot be started: {why}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The management channel's wire protocol, version 1: what goes over a serial line (or any
+//! The management channel's wire protocol, version 2: what goes over a serial line (or any
 //! other stream of bytes) between Bulkhead and who manages it.
 //!
 //! Key types: [`Request`] and [`Answer`] are what is said, [`Decoder`] and
@@ -64,6 +64,7 @@ mod lifecycle;
 mod line;
 mod name;
 mod permission;
+mod reason;
 mod record;
 mod request;
 #[cfg(test)]
@@ -80,7 +81,11 @@ pub use frame::{BODY_BYTES, Direction, FRAME_BYTES, Frame, FrameBuffer, Header, 
 pub use lifecycle::{State, StopCause};
 pub use name::Name;
 pub use permission::Asker;
-pub use record::{Counters, Event, EventKind, ExitCounts, Fault, FunctionStatus, Health, Summary};
+pub use reason::Reason;
+pub use record::{
+    Counters, Event, EventKind, ExitCounts, Fault, FunctionStatus, Health, ImageStatus, Origin,
+    Summary,
+};
 pub use request::{ImagePart, MAX_DATA, Request, StopManner};
 pub use sequence::{Bytes, Items, ItemsWriter, Page};
 pub use server::{Handler, Server};

@@ -86,7 +86,8 @@ const fn need(request: &Request<'_>) -> Need {
         | Request::ConsoleWrite { partition, .. }
         | Request::ReplaceBegin { partition, .. }
         | Request::ReplaceChunk { partition, .. }
-        | Request::ReplaceCommit { partition } => Need::Over(partition, Right::Control),
+        | Request::ReplaceCommit { partition }
+        | Request::ReplaceUndo { partition, .. } => Need::Over(partition, Right::Control),
         Request::Log { .. } | Request::ResetMachine | Request::Resources => Need::Machine,
     }
 }
@@ -108,7 +109,7 @@ mod tests {
     /// Every kind of request, in the order of their numbers, about the partition `beta`; and
     /// what becomes of it without a right over `beta`, with the right to see it, and with the
     /// right to control it.
-    fn table() -> [(Request<'static>, [Decision; 3]); 18] {
+    fn table() -> [(Request<'static>, [Decision; 3]); 19] {
         let partition = Name::new("beta").unwrap();
         let manner = StopManner::Forced;
         let (from, offset, bytes) = (0, 0, &[][..]);
@@ -117,6 +118,10 @@ mod tests {
             part: ImagePart::Kernel,
             bytes: 1,
             crc32c: 2,
+        };
+        let undo = Request::ReplaceUndo {
+            partition,
+            part: ImagePart::Kernel,
         };
         let chunk = Request::ReplaceChunk {
             partition,
@@ -145,6 +150,7 @@ mod tests {
             (Request::Channel, anybody),
             (Request::ResetMachine, machine),
             (Request::Resources, machine),
+            (undo, control),
         ]
     }
 

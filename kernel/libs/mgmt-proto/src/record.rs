@@ -43,6 +43,28 @@ pub enum Health {
     ResetFailed,
 }
 
+/// One of the images that a partition starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageStatus {
+    /// Which one.
+    pub part: ImagePart,
+    /// Its size.
+    pub bytes: u64,
+    /// Its CRC-32C.
+    pub crc32c: u32,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where an image comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// The bundle, with which the machine was booted.
+    Bundle,
+    /// This or another channel, since the machine's boot.
+    Channel,
+}
+
 /// What was counted for a partition since the machine's boot, over all its restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
@@ -131,6 +153,13 @@ pub enum EventKind {
         /// Which one.
         part: ImagePart,
     },
+    /// The bundle's image was taken again; the next start uses it.
+    ImageRestored {
+        /// Whose it is.
+        partition: Name,
+        /// Which one.
+        part: ImagePart,
+    },
 }
 
 impl Event {
@@ -141,7 +170,8 @@ impl Event {
             EventKind::Entered { partition, .. }
             | EventKind::RestartPlanned { partition, .. }
             | EventKind::DeviceLost { partition, .. }
-            | EventKind::ImageReplaced { partition, .. } => partition,
+            | EventKind::ImageReplaced { partition, .. }
+            | EventKind::ImageRestored { partition, .. } => partition,
         }
     }
 }

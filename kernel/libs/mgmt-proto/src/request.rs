@@ -1,5 +1,7 @@
 //! What a client asks.
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Name};
@@ -107,8 +109,8 @@ pub enum Request<'a> {
         /// The piece, at most [`MAX_DATA`] bytes.
         bytes: &'a [u8],
     },
-    /// Checks the new image and takes it from the next start on.
-    /// [`Answer::Done`](crate::Answer::Done).
+    /// Checks the new image and takes it from the next start on. Until then, and if it is
+    /// refused, the old one stays. [`Answer::Done`](crate::Answer::Done).
     ReplaceCommit {
         /// Whose image.
         partition: Name,
@@ -120,11 +122,19 @@ pub enum Request<'a> {
     ResetMachine,
     /// What Bulkhead itself takes. [`Answer::Resources`](crate::Answer::Resources).
     Resources,
+    /// Takes the bundle's image again from the next start on.
+    /// [`Answer::Done`](crate::Answer::Done), also if it is so already.
+    ReplaceUndo {
+        /// Whose image.
+        partition: Name,
+        /// Which one.
+        part: ImagePart,
+    },
 }
 
 impl<'a> Request<'a> {
     /// The number of kinds. A test holds it against the enumeration.
-    pub(crate) const KINDS: u8 = 18;
+    pub(crate) const KINDS: u8 = 19;
 
     /// The request that `body` is.
     ///
@@ -164,6 +174,7 @@ impl<'a> Request<'a> {
                 | Self::Restart { .. }
                 | Self::ConsoleWrite { .. }
                 | Self::ReplaceCommit { .. }
+                | Self::ReplaceUndo { .. }
                 | Self::ResetMachine
         )
     }
@@ -190,4 +201,21 @@ pub enum ImagePart {
     Kernel,
     /// The initial RAM disk.
     InitialRamdisk,
+}
+
+impl fmt::Display for ImagePart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl ImagePart {
+    /// The image's name, as the command line has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::InitialRamdisk => "initrd",
+        }
+    }
 }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::frame::{BODY_BYTES, Envelope, encode};
 use crate::testing::{
-    cause, channel, core, counters, data, error, event, fault, function, name, request,
+    cause, channel, core, counters, data, error, event, fault, function, image, name, request,
     request_frame, state, summary, text,
 };
 use crate::{
@@ -108,6 +108,16 @@ fn a_partition_with_all_that_a_plan_allows_fits_a_frame() {
             health: crate::Health::ResetFailed,
         }));
     }
+    let mut images_buffer = [0; BODY_BYTES];
+    let mut images = ItemsWriter::new(&mut images_buffer);
+    for part in [crate::ImagePart::Kernel, crate::ImagePart::InitialRamdisk] {
+        assert!(images.push(&crate::ImageStatus {
+            part,
+            bytes: u64::MAX,
+            crc32c: u32::MAX,
+            origin: crate::Origin::Channel,
+        }));
+    }
     let by = crate::Name::new(&"x".repeat(plan::MAX_NAME)).unwrap();
     check_answer(Answer::Partition(Details {
         summary: crate::Summary {
@@ -121,6 +131,8 @@ fn a_partition_with_all_that_a_plan_allows_fits_a_frame() {
         },
         cores: cores.finish(),
         functions: functions.finish(),
+        images: images.finish(),
+        largest_image: Some(u64::MAX),
     }));
 }
 
@@ -220,11 +232,15 @@ proptest! {
         summary in summary(),
         cores in records(core()),
         functions in prop::collection::vec(function(), 0..32),
+        images in prop::collection::vec(image(), 0..3),
+        largest_image in any::<Option<u64>>(),
     ) {
         check_answer(Answer::Partition(Details {
             summary,
             cores: page(&mut [0; 400], &cores).items,
             functions: page(&mut [0; 200], &functions).items,
+            images: page(&mut [0; 100], &images).items,
+            largest_image,
         }));
     }
 

@@ -12,8 +12,8 @@ use vdev::exit_reason::ExitReason;
 use crate::frame::{Envelope, encode};
 use crate::{
     Channel, Counters, Direction, Dropped, Error, Event, EventKind, ExitCounts, FRAME_BYTES, Fault,
-    FunctionStatus, Health, ImagePart, MAX_DATA, Name, Request, State, StopCause, StopManner,
-    Summary,
+    FunctionStatus, Health, ImagePart, ImageStatus, MAX_DATA, Name, Origin, Reason, Request, State,
+    StopCause, StopManner, Summary,
 };
 
 /// The frame of `request`.
@@ -42,6 +42,7 @@ pub fn holder(see: &[&str], control: &[&str]) -> plan::Partition {
         restart: plan::Restart::Never,
         config_ports: false,
         denied_limit: None,
+        image_room: None,
         may_see: owned(see),
         may_control: owned(control),
     }
@@ -96,6 +97,10 @@ pub fn request() -> impl Strategy<Value = Request<'static>> {
             Just(Request::Restart { partition, manner }),
             Just(Request::ConsoleRead { partition, from }),
             Just(Request::ReplaceCommit { partition }),
+            Just(Request::ReplaceUndo {
+                partition,
+                part: ImagePart::Kernel
+            }),
         ]
     });
     let with_data = (name(), any::<u64>(), data).prop_flat_map(|(partition, offset, bytes)| {
@@ -181,6 +186,17 @@ pub fn function() -> impl Strategy<Value = FunctionStatus> {
     })
 }
 
+pub fn image() -> impl Strategy<Value = ImageStatus> {
+    let origin = prop_oneof![Just(Origin::Bundle), Just(Origin::Channel)];
+    let numbers = any::<(u64, u32)>();
+    (part(), numbers, origin).prop_map(|(part, (bytes, crc32c), origin)| ImageStatus {
+        part,
+        bytes,
+        crc32c,
+        origin,
+    })
+}
+
 pub fn core() -> impl Strategy<Value = ApicId> {
     any::<u32>().prop_map(ApicId)
 }
@@ -215,6 +231,7 @@ pub fn event() -> impl Strategy<Value = Event> {
                 function: RequesterId(numbers.2)
             },
             EventKind::ImageReplaced { partition, part },
+            EventKind::ImageRestored { partition, part },
         ];
         prop::sample::select(kinds).prop_map(move |kind| Event {
             milliseconds: numbers.1,
@@ -252,7 +269,7 @@ pub fn channel() -> impl Strategy<Value = Channel> {
 }
 
 pub fn error() -> impl Strategy<Value = Error> {
-    (state(), any::<u64>()).prop_flat_map(|(state, bytes)| {
+    (state(), any::<u64>(), text(40)).prop_flat_map(|(state, bytes, why)| {
         prop::sample::select(std::vec![
             Error::WrongVersion,
             Error::OtherSession,
@@ -266,6 +283,11 @@ pub fn error() -> impl Strategy<Value = Error> {
             Error::NoRoom { bytes },
             Error::BadChecksum,
             Error::Internal,
+            Error::NoImageRoom,
+            Error::NotBegun,
+            Error::ImageRefused {
+                why: Reason::new(why)
+            },
         ])
     })
 }

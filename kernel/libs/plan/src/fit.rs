@@ -8,6 +8,7 @@ use addr::{ApicId, HostPhysical, Range};
 use crate::bundle::{Bundle, BundleError};
 use crate::check::check_alone;
 use crate::membership::{Resources, check_membership};
+use crate::rooms::place_rooms;
 use crate::{ImageIndex, MachineFunction, PartitionPlace, Plan, Rule, Violation};
 
 /// The machine as the kernel found it.
@@ -26,6 +27,7 @@ pub struct ActualMachine {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fit {
     violations: Vec<Violation>,
+    rooms: Vec<Option<Range<HostPhysical>>>,
 }
 
 impl Fit {
@@ -55,6 +57,12 @@ impl Fit {
         self.of_machine().next().is_none() && self.of_partition(index).next().is_none()
     }
 
+    /// Where partition `index` has its room for new images, if the plan gives it one.
+    #[must_use]
+    pub fn room(&self, index: usize) -> Option<Range<HostPhysical>> {
+        self.rooms.get(index).copied().flatten()
+    }
+
     /// Adds what else was found, such as by [`check_images`].
     pub fn extend(&mut self, violations: Vec<Violation>) {
         self.violations.extend(violations);
@@ -72,7 +80,8 @@ pub fn fit(plan: &Plan, machine: &ActualMachine) -> Fit {
         functions: &machine.functions,
     };
     check_membership(plan, actual, &mut violations);
-    Fit { violations }
+    let rooms = place_rooms(plan, &machine.memory);
+    Fit { violations, rooms }
 }
 
 /// Finds the images that are missing from `bundle` or damaged, and looks at each image once,

@@ -30,6 +30,7 @@ mod membership;
 mod model;
 mod place;
 mod rights;
+mod rooms;
 mod rule;
 #[cfg(feature = "source")]
 pub mod source;
@@ -39,7 +40,7 @@ mod testing;
 mod violation;
 
 pub use check::check;
-pub use checksum::crc32c;
+pub use checksum::{Checksum, crc32c};
 pub use disjoint::check_disjoint;
 pub use fit::{ActualMachine, Fit, check_images, fit};
 pub use format::{DecodeError, FORMAT_VERSION, decode, encode};

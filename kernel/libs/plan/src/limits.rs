@@ -47,6 +47,7 @@ pub fn check_limits(plan: &Plan, violations: &mut Vec<Violation>) {
         check_image(partition, &mut add);
         check_restart(partition, &mut add);
         check_denied_limit(partition, &mut add);
+        check_room(partition, &mut add);
     }
 }
 
@@ -226,5 +227,16 @@ fn check_denied_limit(partition: &Partition, add: &mut Add<'_>) {
         let name = &partition.name;
         let what = format!("partition {name:?} is to be stopped before it is denied anything");
         add(PartitionPlace::DeniedLimit, Rule::DeniedLimitInvalid, what);
+    }
+}
+
+fn check_room(partition: &Partition, add: &mut Add<'_>) {
+    let page = PageSize::Size2MiB.bytes();
+    if let Some(bytes) = partition.image_room
+        && (bytes == 0 || !bytes.is_multiple_of(page))
+    {
+        let name = &partition.name;
+        let what = format!("{bytes} bytes of room for images of partition {name:?}");
+        add(PartitionPlace::Room, Rule::RoomInvalid, what);
     }
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use addr::{ApicId, HostPhysical, Range};
 
+use crate::rooms::place_rooms;
 use crate::{Function, MachineFunction, PartitionPlace, Place, Plan, Rule, Violation};
 
 /// What a machine has: as the plan declares it, or as the kernel found it.
@@ -23,6 +24,7 @@ pub fn check_membership(plan: &Plan, has: Resources<'_>, violations: &mut Vec<Vi
         let what = format!("the machine has no core {housekeeping} for housekeeping");
         violations.push(Violation::new(Rule::UnknownCore, Place::Housekeeping, what));
     }
+    check_rooms(plan, has.memory, violations);
     for (index, partition) in plan.partitions.iter().enumerate() {
         let name = &partition.name;
         let mut add = |place, rule, what| violations.push(Violation::of(index, place, rule, what));
@@ -56,9 +58,29 @@ pub fn check_membership(plan: &Plan, has: Resources<'_>, violations: &mut Vec<Vi
     }
 }
 
+fn check_rooms(plan: &Plan, memory: &[Range<HostPhysical>], violations: &mut Vec<Violation>) {
+    let rooms = place_rooms(plan, memory);
+    for (index, (partition, room)) in plan.partitions.iter().zip(rooms).enumerate() {
+        // No room at all is another rule's to refuse.
+        if let (Some(bytes @ 1..), None) = (partition.image_room, room) {
+            let name = &partition.name;
+            let mebibytes = bytes >> 20;
+            let what = format!(
+                "no {mebibytes} MiB for images of partition {name:?} are left in one piece"
+            );
+            violations.push(Violation::of(
+                index,
+                PartitionPlace::Room,
+                Rule::RoomMissing,
+                what,
+            ));
+        }
+    }
+}
+
 /// The first address of `range` that none of `memory` contains. Neighbours in `memory`
 /// count as one.
-fn first_missing(
+pub fn first_missing(
     range: Range<HostPhysical>,
     memory: &[Range<HostPhysical>],
 ) -> Option<HostPhysical> {

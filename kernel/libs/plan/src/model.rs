@@ -94,6 +94,8 @@ pub struct Partition {
     pub may_see: Vec<String>,
     /// Those that it may control as well. None is in both lists.
     pub may_control: Vec<String>,
+    /// The bytes of memory that are kept for images in place of its own.
+    pub image_room: Option<u64>,
 }
 
 /// A PCI function given to a partition.

@@ -58,6 +58,8 @@ pub enum PartitionPlace {
     MaySee(usize),
     /// One of the partitions that it may control.
     MayControl(usize),
+    /// The room for new images.
+    Room,
 }
 
 impl Place {
@@ -105,6 +107,7 @@ impl fmt::Display for PartitionPlace {
             Self::DeniedLimit => formatter.write_str(".denied_limit"),
             Self::MaySee(index) => write!(formatter, ".may_see[{index}]"),
             Self::MayControl(index) => write!(formatter, ".may_control[{index}]"),
+            Self::Room => formatter.write_str(".image.room"),
         }
     }
 }

@@ -111,6 +111,10 @@ rules! {
     UnknownPartition, "unknown-partition", "name a partition of this plan";
     /// A partition is given two rights over one partition.
     RightGivenTwice, "right-given-twice", "name each partition once: who may control it may see it, too";
+    /// Room for new images that is not made of 2 MiB pages.
+    RoomInvalid, "room-invalid", "ask for a multiple of 2 MiB, at least 2 MiB";
+    /// Room for new images that the machine does not have beside its partitions.
+    RoomMissing, "room-missing", "leave as much memory, in one piece, to no partition, or ask for less room";
     /// An image is not there.
     ImageMissing, "image-missing", "put the image there, or correct its name";
     /// An image has no bytes.

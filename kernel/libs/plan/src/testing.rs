@@ -39,6 +39,7 @@ fn partition(name: &str, cores: &[u32], start: u64, bytes: u64) -> Partition {
         denied_limit: None,
         may_see: vec![],
         may_control: vec![],
+        image_room: None,
     }
 }
 
@@ -137,9 +138,21 @@ fn any_partition() -> impl Strategy<Value = Partition> {
         any_restart(),
         proptest::option::of(0_u32..3),
         (any_names(), any_names()),
+        proptest::option::of((0_u64..5).prop_map(|pages| pages * 2 * MIB)),
     )
         .prop_map(
-            |(name, cores, memory, functions, image, config_ports, restart, limit, rights)| {
+            |(
+                name,
+                cores,
+                memory,
+                functions,
+                image,
+                config_ports,
+                restart,
+                limit,
+                rights,
+                image_room,
+            )| {
                 Partition {
                     name,
                     cores,
@@ -151,6 +164,7 @@ fn any_partition() -> impl Strategy<Value = Partition> {
                     denied_limit: limit,
                     may_see: rights.0,
                     may_control: rights.1,
+                    image_room,
                 }
             },
         )

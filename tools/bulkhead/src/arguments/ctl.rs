@@ -90,21 +90,29 @@ pub enum CtlCommand {
     },
     /// Replace an image of a partition; its next start uses it.
     ///
-    /// A transfer that broke off goes on where it stopped.
-    Replace {
-        /// The partition.
-        partition: String,
-        /// Which of its images.
-        part: Part,
-        /// The new image.
-        file: PathBuf,
-    },
+    /// A transfer that broke off goes on where it stopped. The old image stays until the new
+    /// one is whole and checked. A reset of the machine brings the bundle's images back.
+    Replace(Replacing),
     /// Reset the machine, with all its partitions.
     Reset {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Replacing {
+    /// The partition.
+    pub partition: String,
+    /// Which of its images.
+    pub part: Part,
+    /// The new image.
+    #[arg(required_unless_present = "original")]
+    pub file: Option<PathBuf>,
+    /// Take the bundle's image again.
+    #[arg(long, conflicts_with = "file")]
+    pub original: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub use ctl::{Console, Ctl, CtlCommand, Exporter, Follow, Part, Starting, Stopping, Top};
+pub use ctl::{
+    Console, Ctl, CtlCommand, Exporter, Follow, Part, Replacing, Starting, Stopping, Top,
+};
 
 const EXIT_STATUS: &str = "\
 Exit status:

@@ -2,7 +2,8 @@
 
 use addr::ApicId;
 use mgmt_proto::{
-    Answer, Channel, Counters, Event, Fault, FunctionStatus, Name, Page, Request, Summary,
+    Answer, Channel, Counters, Event, Fault, FunctionStatus, ImageStatus, Name, Page, Request,
+    Summary,
 };
 use serde::de::DeserializeOwned;
 
@@ -26,6 +27,8 @@ pub struct Shown {
     pub summary: Summary,
     pub cores: Vec<ApicId>,
     pub functions: Vec<FunctionStatus>,
+    pub images: Vec<ImageStatus>,
+    pub largest_image: Option<u64>,
 }
 
 /// Records from a position on.
@@ -119,6 +122,8 @@ impl Client {
                 summary: details.summary,
                 cores: details.cores.iter().collect(),
                 functions: details.functions.iter().collect(),
+                images: details.images.iter().collect(),
+                largest_image: details.largest_image,
             }),
             _ => Err(Problem::Unexpected),
         }

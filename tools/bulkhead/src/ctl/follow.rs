@@ -141,7 +141,10 @@ pub fn event_line(event: &Event) -> String {
             function,
         } => format!("{partition}: {function} did not come back from reset"),
         EventKind::ImageReplaced { partition, part } => {
-            format!("{partition}: {} replaced", json::part_name(part))
+            format!("{partition}: {part} replaced")
+        }
+        EventKind::ImageRestored { partition, part } => {
+            format!("{partition}: {part} of the bundle again")
         }
     };
     stamped(event.milliseconds, &what)

@@ -1,8 +1,8 @@
 //! What `--json` prints. Times are in milliseconds, sizes in bytes; what is not there is null.
 
 use mgmt_proto::{
-    Channel, Counters, Event, EventKind, Fault, FunctionStatus, Health, ImagePart, StopCause,
-    Summary,
+    Channel, Counters, Event, EventKind, Fault, FunctionStatus, Health, ImageStatus, Origin,
+    StopCause, Summary,
 };
 use serde_json::{Map, Value, json};
 use vdev::exit_reason::ExitReason;
@@ -57,6 +57,9 @@ pub fn shown(shown: &Shown, counted: &Counters) -> Value {
         fields.insert("cores".into(), json!(cores));
         let functions: Vec<_> = shown.functions.iter().map(function).collect();
         fields.insert("functions".into(), json!(functions));
+        let images: Vec<_> = shown.images.iter().map(image).collect();
+        fields.insert("images".into(), json!(images));
+        fields.insert("largest_image".into(), json!(shown.largest_image));
         fields.insert("counters".into(), counters(counted));
     }
     value
@@ -68,6 +71,19 @@ fn function(function: &FunctionStatus) -> Value {
         Health::ResetFailed => "reset-failed",
     };
     json!({ "function": function.function.to_string(), "health": health })
+}
+
+fn image(image: &ImageStatus) -> Value {
+    let origin = match image.origin {
+        Origin::Bundle => "bundle",
+        Origin::Channel => "channel",
+    };
+    json!({
+        "part": image.part.name(),
+        "bytes": image.bytes,
+        "crc32c": format!("{:08x}", image.crc32c),
+        "origin": origin,
+    })
 }
 
 pub fn counters(counters: &Counters) -> Value {
@@ -120,7 +136,12 @@ pub fn event(number: u64, event: &Event) -> Value {
         EventKind::ImageReplaced { partition, part } => json!({
             "event": "image-replaced",
             "partition": partition.as_str(),
-            "part": part_name(part),
+            "part": part.name(),
+        }),
+        EventKind::ImageRestored { partition, part } => json!({
+            "event": "image-restored",
+            "partition": partition.as_str(),
+            "part": part.name(),
         }),
     };
     if let Value::Object(fields) = &mut value {
@@ -128,14 +149,6 @@ pub fn event(number: u64, event: &Event) -> Value {
         fields.insert("milliseconds".into(), json!(event.milliseconds));
     }
     value
-}
-
-/// An image's name, as the command line has it.
-pub const fn part_name(part: ImagePart) -> &'static str {
-    match part {
-        ImagePart::Kernel => "kernel",
-        ImagePart::InitialRamdisk => "initrd",
-    }
 }
 
 pub fn fault(number: u64, fault: &Fault) -> Value {

@@ -43,11 +43,7 @@ fn try_run(arguments: &Ctl, format: Format) -> Result<(), Problem> {
         CtlCommand::Counters { partition } => {
             counters::counters(client, partition.as_deref(), format)
         }
-        CtlCommand::Replace {
-            partition,
-            part,
-            file,
-        } => replace::replace(client, partition, (*part).into(), file),
+        CtlCommand::Replace(replacing) => replace::run(client, replacing),
         CtlCommand::Reset { yes: true } => lifecycle::reset(client),
         CtlCommand::Reset { yes: false } => lifecycle::reset_if_meant(client),
     }

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mgmt_proto::{ImagePart, MAX_DATA, Name, Request};
 use plan::crc32c;
 
-use crate::arguments::Part;
+use crate::arguments::{Part, Replacing};
 use crate::channel::Client;
 use crate::output;
 use crate::problem::Problem;
@@ -20,17 +20,38 @@ impl From<Part> for ImagePart {
     }
 }
 
+/// Sends another image, or has the bundle's taken again.
+pub fn run(client: &mut Client, replacing: &Replacing) -> Result<(), Problem> {
+    let partition = client.find(&replacing.partition)?.name;
+    let part = replacing.part.into();
+    match &replacing.file {
+        Some(file) => replace(client, partition, part, file),
+        None => undo(client, partition, part),
+    }
+}
+
+fn undo(client: &mut Client, partition: Name, part: ImagePart) -> Result<(), Problem> {
+    client.order(&Request::ReplaceUndo { partition, part })?;
+    output::note(&format!(
+        "the next start of {partition} uses the bundle's {part}"
+    ));
+    Ok(())
+}
+
 /// Sends the file's bytes, from where an earlier transfer of the same file stopped.
-pub fn replace(
+fn replace(
     client: &mut Client,
-    name: &str,
+    partition: Name,
     part: ImagePart,
     file: &Path,
 ) -> Result<(), Problem> {
-    let partition = client.find(name)?.name;
     let image = std::fs::read(file).map_err(|error| Problem::Here {
         what: format!("cannot read {}: {error}", file.display()),
     })?;
+    if image.is_empty() {
+        let what = format!("{} has no bytes", file.display());
+        return Err(Problem::Here { what });
+    }
     let taken = client.offer(&Request::ReplaceBegin {
         partition,
         part,
@@ -40,7 +61,7 @@ pub fn replace(
     send(client, partition, &image, taken)?;
     client.order(&Request::ReplaceCommit { partition })?;
     output::note(&format!(
-        "{} bytes replace an image of {partition}; its next start uses them",
+        "{} bytes replace the {part} of {partition}; its next start uses them",
         image.len()
     ));
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use mgmt_proto::{Channel, Counters, FunctionStatus, Health};
+use mgmt_proto::{Channel, Counters, FunctionStatus, Health, ImagePart, ImageStatus, Origin};
 use serde_json::{Value, json};
 use vdev::exit_reason::ExitReason;
 
@@ -93,6 +93,9 @@ fn describe(shown: &Shown, counters: &Counters) -> String {
             "functions",
             text::list(shown.functions.iter().map(function)),
         ),
+        ("kernel", image(shown, ImagePart::Kernel)),
+        ("initrd", image(shown, ImagePart::InitialRamdisk)),
+        ("replaceable", replaceable(shown)),
         ("denied", counters.denied.to_string()),
         ("faults", counters.faults.to_string()),
         (
@@ -108,6 +111,33 @@ fn function(status: &FunctionStatus) -> String {
         Health::Good => status.function.to_string(),
         Health::ResetFailed => format!("{} (did not come back from reset)", status.function),
     }
+}
+
+/// An image: `12345 bytes, CRC-32C 0badcafe (replaced)`.
+fn image(shown: &Shown, part: ImagePart) -> String {
+    let mut images = shown.images.iter();
+    let found = images.find(|image| image.part == part);
+    let Some(ImageStatus {
+        bytes,
+        crc32c,
+        origin,
+        ..
+    }) = found
+    else {
+        return "none".to_owned();
+    };
+    let replaced = match origin {
+        Origin::Bundle => "",
+        Origin::Channel => " (replaced)",
+    };
+    format!("{bytes} bytes, CRC-32C {crc32c:08x}{replaced}")
+}
+
+fn replaceable(shown: &Shown) -> String {
+    shown.largest_image.map_or_else(
+        || "no: the plan gives no room".to_owned(),
+        |bytes| format!("by images of up to {bytes} bytes"),
+    )
 }
 
 /// The exits that there were: `1186 (cpuid 457, port-io 682)`.

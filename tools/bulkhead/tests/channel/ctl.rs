@@ -1,7 +1,7 @@
 //! What `bulkhead ctl` asks, and what it makes of the answers.
 
 use addr::RequesterId;
-use mgmt_proto::{EventKind, Fault, FunctionStatus, Health, MAX_DATA, Name, State, StopCause};
+use mgmt_proto::{EventKind, Fault, FunctionStatus, Health, Name, State, StopCause};
 
 use crate::support::machine::{Machine, Partition};
 use crate::support::{Bench, Line};
@@ -92,6 +92,9 @@ restarts      0
 cores         2, 3
 memory        640 MiB
 functions     02:00.1, 02:00.2 (did not come back from reset)
+kernel        8000000 bytes, CRC-32C 0000c0de
+initrd        20000000 bytes, CRC-32C 0000d15c
+replaceable   by images of up to 1048576 bytes
 denied        307
 faults        0
 console       0 bytes dropped
@@ -201,7 +204,7 @@ fn restart_waits_until_the_partition_runs_again() {
 #[test]
 fn a_partition_that_fails_is_no_success() {
     let mut machine = Machine::example();
-    machine.partitions[1].image = Some(b"bad".to_vec());
+    machine.partitions[1].is_broken = true;
     let bench = Bench::with(machine, Line::Good);
     let text = bench.complaint(1, &["restart", "beta"]);
     assert!(
@@ -319,53 +322,6 @@ alpha      exits: port-io           682
     );
     assert_eq!(bench.json(&["counters"]).len(), 2);
     assert_eq!(bench.json(&["counters", "beta"])[0]["exits"]["cpuid"], 457);
-}
-
-#[test]
-fn an_image_is_replaced_byte_for_byte() {
-    let image: Vec<u8> = (0..1_000_u32).flat_map(u32::to_le_bytes).collect();
-    let bench = Bench::new(Line::LosesAnswers(1));
-    let file = bench.file("vmlinuz", &image);
-    bench.text(&["replace", "beta", "kernel", &file]);
-    assert_eq!(bench.machine().partitions[1].image.as_ref(), Some(&image));
-    assert_eq!(bench.asked("ReplaceCommit"), 1);
-    let events = bench.text(&["events"]);
-    assert!(events.contains("beta: kernel replaced"), "{events}");
-}
-
-#[test]
-fn a_transfer_that_broke_off_goes_on_where_it_stopped() {
-    let image = vec![7; 5 * MAX_DATA];
-    let bench = Bench::new(Line::Good);
-    let file = bench.file("initrd", &image);
-    {
-        use mgmt_proto::{Handler, ImagePart, Request};
-        let mut machine = bench.machine();
-        let partition = name("beta");
-        machine.answer(&Request::ReplaceBegin {
-            partition,
-            part: ImagePart::InitialRamdisk,
-            bytes: image.len() as u64,
-            crc32c: plan::crc32c(&image),
-        });
-        machine.answer(&Request::ReplaceChunk {
-            partition,
-            offset: 0,
-            bytes: &image[..3 * MAX_DATA],
-        });
-    }
-    let before = bench.asked("ReplaceChunk");
-    bench.text(&["replace", "beta", "initrd", &file]);
-    assert_eq!(bench.asked("ReplaceChunk") - before, 2);
-    assert_eq!(bench.machine().partitions[1].image.as_ref(), Some(&image));
-}
-
-#[test]
-fn a_missing_image_is_said_before_anything_is_sent() {
-    let bench = Bench::new(Line::Good);
-    let text = bench.complaint(2, &["replace", "beta", "kernel", "/nonexistent"]);
-    assert!(text.contains("cannot read /nonexistent"), "{text}");
-    assert_eq!(bench.asked("Replace"), 0);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod console;
 mod ctl;
 mod exporter;
 mod lines;
+mod replace;
 mod ring;
 mod support;
 mod top;

@@ -192,6 +192,7 @@ fn may_control_beta() -> plan::Partition {
         restart: plan::Restart::Never,
         config_ports: false,
         denied_limit: None,
+        image_room: None,
         may_see: vec!["alpha".to_owned()],
         may_control: vec!["beta".to_owned()],
     }

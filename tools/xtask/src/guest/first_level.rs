@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use harness::archive::Archive;
 use harness::qemu;
 
-use super::archive::Archive;
 use super::package::{self, KernelPackage, Selection};
 use super::{Guest, make_archive, read};
 use crate::command;

@@ -1,6 +1,5 @@
 //! The Linux guests' images: a stock Debian kernel, and an initial RAM disk of our own.
 
-mod archive;
 pub mod first_level;
 mod module;
 mod package;
@@ -9,11 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use harness::archive::Archive;
 
 use crate::command;
 use crate::paths::Paths;
 use crate::progress;
-use archive::Archive;
 use package::{KernelPackage, Selection};
 
 /// The stock kernel with the drivers that the example's guests need: for the disk, for the power

@@ -6,6 +6,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Rehearsal;
 use crate::fake_memory::FakeMemory;
 use crate::layout::{COMMAND_LINE, KERNEL_AREA, RSDP, START_INFO};
 
@@ -87,7 +88,10 @@ fn start(
         initial_ramdisk,
         command_line: "outside=0x1000",
     };
-    load(memory, &map, &image, RSDP)
+    let rehearsed = load(&mut Rehearsal::new(&map), &map, &image, RSDP);
+    let loaded = load(memory, &map, &image, RSDP);
+    assert_eq!(rehearsed, loaded, "a rehearsal says what loading says");
+    loaded
 }
 
 /// What happens to a file with one field changed.

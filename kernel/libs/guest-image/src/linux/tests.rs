@@ -7,6 +7,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Rehearsal;
 use crate::fake_memory::FakeMemory;
 use crate::layout::{BOOT_STRUCTURES_END, GDT, KERNEL_AREA, RSDP};
 
@@ -48,7 +49,10 @@ fn start(
         command_line: "console=ttyS0",
     };
     let map = memory.map();
-    load(memory, &map, &image, RSDP)
+    let rehearsed = load(&mut Rehearsal::new(&map), &map, &image, RSDP);
+    let loaded = load(memory, &map, &image, RSDP);
+    assert_eq!(rehearsed, loaded, "a rehearsal says what loading says");
+    loaded
 }
 
 /// What happens to a kernel with one field changed.

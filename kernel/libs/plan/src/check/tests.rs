@@ -299,3 +299,19 @@ fn the_firmware_names_one_line_only() {
     let overlap = [(Rule::SerialPortsOverlap, Place::Management)];
     assert_eq!(with(SerialPort::Spcr, SerialPort::Spcr), overlap);
 }
+
+#[test]
+fn rooms_are_made_of_large_pages_and_stand_beside_the_partitions() {
+    let with = |bytes| broken(|plan| plan.partitions[0].image_room = Some(bytes));
+    // Below the partitions are 496 MiB, above them 124.
+    for bytes in [2 * MIB, 64 * MIB, 496 * MIB] {
+        assert_eq!(with(bytes), [], "{bytes:#x}");
+    }
+    for bytes in [0, 1, MIB, 63 * MIB] {
+        let expected = in_alpha(Rule::RoomInvalid, PartitionPlace::Room);
+        assert_eq!(with(bytes), expected, "{bytes:#x}");
+    }
+    let missing = in_alpha(Rule::RoomMissing, PartitionPlace::Room);
+    assert_eq!(with(498 * MIB), missing);
+    assert_eq!(with(u64::MAX << 21), missing);
+}

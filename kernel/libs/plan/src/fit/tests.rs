@@ -123,3 +123,21 @@ fn damaged_image_refuses_only_the_partitions_that_use_it() {
     assert!(!fit.may_start(0));
     assert!(fit.may_start(1));
 }
+
+#[test]
+fn a_room_that_the_machine_does_not_have_refuses_its_partition_alone() {
+    let mut plan = example();
+    plan.partitions[0].image_room = Some(64 * MIB);
+    plan.partitions[1].image_room = Some(32 * MIB);
+    let whole = fit(&plan, &example_machine());
+    assert_eq!(whole.violations(), []);
+    assert_eq!(whole.room(0), Some(range(16 * MIB, 64 * MIB)));
+    assert_eq!(whole.room(1), Some(range(80 * MIB, 32 * MIB)));
+    let mut machine = example_machine();
+    machine.memory = alloc::vec![range(480 * MIB, 1312 * MIB)];
+    let found = fit(&plan, &machine);
+    assert_eq!(rules(&found), [Rule::RoomMissing]);
+    assert!(!found.may_start(0) && found.may_start(1));
+    assert_eq!(found.room(0), None);
+    assert_eq!(found.room(1), Some(range(480 * MIB, 32 * MIB)));
+}

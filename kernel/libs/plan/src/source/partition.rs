@@ -105,6 +105,7 @@ fn read_partition(
         may_control: read_names(reader, table.get("may_control"), |number| {
             at(PartitionPlace::MayControl(number))
         }),
+        image_room: read_room(reader, table, at(PartitionPlace::Room)),
     }
 }
 
@@ -206,8 +207,8 @@ fn read_image(reader: &mut Reader, images: &mut Images, table: &Table<'_>, index
         command_line: String::new(),
     };
     let image = reader.require(table, "image");
-    let Some(image) =
-        image.and_then(|value| reader.table(&value, "[partition.image]", &["linux", "elf"]))
+    let Some(image) = image
+        .and_then(|value| reader.table(&value, "[partition.image]", &["linux", "elf", "room"]))
     else {
         return unread;
     };
@@ -233,6 +234,14 @@ fn read_image(reader: &mut Reader, images: &mut Images, table: &Table<'_>, index
             unread
         }
     }
+}
+
+/// Reads the room for new images. What is wrong with the table is [`read_image`]'s to say.
+fn read_room(reader: &mut Reader, table: &Table<'_>, place: Place) -> Option<u64> {
+    let image = table.get("image")?;
+    let room = image.get("room")?;
+    reader.mark(place, room.span());
+    reader.bytes(&room, "a size, such as \"64M\"")
 }
 
 struct ImageReader<'r> {

@@ -14,13 +14,14 @@ use super::value::{parse_bytes, parse_integer};
 use crate::{Place, Rule};
 
 /// Keys that came with a version of the source form after the first.
-const LATER_KEYS: [(&str, u32); 6] = [
+const LATER_KEYS: [(&str, u32); 7] = [
     ("management", 2),
     ("restart", 2),
     ("restart_limit", 2),
     ("denied_limit", 3),
     ("may_see", 3),
     ("may_control", 3),
+    ("room", 3),
 ];
 
 /// A range of bytes in the source.
@@ -89,7 +90,7 @@ pub struct Value<'d> {
     value: &'d Spanned<DeValue<'d>>,
 }
 
-impl Value<'_> {
+impl<'d> Value<'d> {
     pub fn span(&self) -> Span {
         self.value.span()
     }
@@ -97,6 +98,12 @@ impl Value<'_> {
     /// Whether it is this very string.
     pub fn is_text(&self, text: &str) -> bool {
         matches!(self.value.get_ref(), DeValue::String(found) if found == text)
+    }
+
+    /// The value of `key`, if this is a table that has it.
+    pub fn get(&self, key: &'d str) -> Option<Self> {
+        let value = self.value.get_ref().as_table()?.get(key)?;
+        Some(Self { key, value })
     }
 }
 
@@ -167,6 +174,7 @@ impl Reader {
             rule,
             Rule::UnknownCore
                 | Rule::MemoryOutsideMachine
+                | Rule::RoomMissing
                 | Rule::UnknownFunction
                 | Rule::VirtualFunctionTooHigh
         );

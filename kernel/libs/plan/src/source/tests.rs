@@ -335,3 +335,31 @@ fn a_name_is_not_called_unknown_where_another_cannot_be_read() {
         [(Rule::WrongType, line_of(&source, "name = 7"))]
     );
 }
+
+#[test]
+fn room_for_images_came_with_version_3() {
+    let with = |version: &str, room: &str| {
+        let source = changed("version = 1", version);
+        source.replacen(
+            "[partition.image]",
+            &format!("[partition.image]\nroom = {room}"),
+            1,
+        )
+    };
+    let plan = compile(&with("version = 3", "\"64M\""), directory())
+        .unwrap()
+        .plan;
+    let rooms: Vec<_> = plan.partitions.iter().map(|one| one.image_room).collect();
+    assert_eq!(rooms, [Some(64 << 20), None]);
+    for (version, room, rule) in [
+        ("version = 2", "\"64M\"", Rule::UnknownKey),
+        ("version = 3", "\"much\"", Rule::WrongValue),
+        ("version = 3", "true", Rule::WrongType),
+        ("version = 3", "\"63M\"", Rule::RoomInvalid),
+        ("version = 3", "\"1G\"", Rule::RoomMissing),
+    ] {
+        let source = with(version, room);
+        let line = line_of(&source, "room");
+        assert_eq!(broken(&source), [(rule, line)], "{version} {room}");
+    }
+}

@@ -63,6 +63,8 @@ fn model() -> Model {
         summary,
         cores: cores.iter().map(|core| ApicId(*core)).collect(),
         functions: Vec::new(),
+        images: Vec::new(),
+        largest_image: None,
     };
     let machine = Machine {
         build: "0.1.0".into(),

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use addr::{ApicId, RequesterId};
+use image_room::{Announcement, Room};
 use mgmt_proto::{
     Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, Event, EventKind, ExitCounts,
     Fault, FunctionStatus, Handler, Health, Hello, ImagePart, ItemsWriter, MAX_DATA, Name, Page,
@@ -12,8 +13,14 @@ use mgmt_proto::{
 };
 use vdev::exit_reason::ExitReason;
 
+#[path = "images.rs"]
+mod images;
+use images::{check, images_of, refused, room_part, wire_part};
+
 /// How long starting and stopping take.
 const CHANGE: Duration = Duration::from_millis(30);
+/// The room for a partition's new images: three of a mebibyte.
+const ROOM_BYTES: usize = 3 << 20;
 /// How much a guest's input queue holds.
 const INPUT_ROOM: usize = 2000;
 
@@ -30,8 +37,7 @@ pub struct Machine {
     /// The partition that asks, if it is no administrator.
     pub asker: Option<plan::Partition>,
     booted: Instant,
-    staged: Option<Staged>,
-    buffers: [[u8; BODY_BYTES]; 2],
+    buffers: [[u8; BODY_BYTES]; 3],
 }
 
 /// A partition.
@@ -52,19 +58,13 @@ pub struct Partition {
     pub input: Vec<u8>,
     /// The guest reads nothing, and cannot be asked to switch itself off.
     pub asleep: bool,
-    pub image: Option<Vec<u8>>,
+    /// Where its images are replaced.
+    pub room: Option<Room<'static>>,
+    /// Its next start fails.
+    pub is_broken: bool,
     since: Instant,
     /// What becomes of it, and when.
     next: Vec<(Instant, State, Option<StopCause>)>,
-}
-
-/// An image on its way.
-struct Staged {
-    partition: Name,
-    part: ImagePart,
-    length: u64,
-    crc32c: u32,
-    bytes: Vec<u8>,
 }
 
 impl Partition {
@@ -87,7 +87,8 @@ impl Partition {
             console_dropped: 0,
             input: Vec::new(),
             asleep: false,
-            image: None,
+            room: Some(Room::new(vec![0; ROOM_BYTES].leak())),
+            is_broken: false,
             since: Instant::now(),
             next: Vec::new(),
         }
@@ -154,8 +155,7 @@ impl Machine {
             asked: Vec::new(),
             asker: None,
             booted: Instant::now(),
-            staged: None,
-            buffers: [[0; BODY_BYTES]; 2],
+            buffers: [[0; BODY_BYTES]; 3],
         };
         let names: Vec<_> = machine.partitions.iter().map(|one| one.name).collect();
         for partition in names {
@@ -247,7 +247,7 @@ impl Machine {
     fn restart(&mut self, name: Name) -> Result<Answer<'static>, Error> {
         let partition = self.partition(name)?;
         partition.restarts += 1;
-        let end = if partition.image.as_deref() == Some(b"bad") {
+        let end = if partition.is_broken {
             (State::Failed, Some(StopCause::Refused))
         } else {
             (State::Running, None)
@@ -261,41 +261,28 @@ impl Machine {
         Ok(Answer::Done)
     }
 
-    fn begin(&mut self, name: Name, part: ImagePart, length: u64, crc32c: u32) -> Answer<'static> {
-        let same = self.staged.as_ref().filter(|staged| {
-            (staged.partition, staged.part, staged.length, staged.crc32c)
-                == (name, part, length, crc32c)
-        });
-        let taken = same.map_or(0, |staged| staged.bytes.len());
-        if same.is_none() {
-            self.staged = Some(Staged {
-                partition: name,
-                part,
-                length,
-                crc32c,
-                bytes: Vec::new(),
-            });
-        }
-        taken_bytes(taken)
-    }
-
-    fn chunk(&mut self, offset: u64, bytes: &[u8]) -> Result<Answer<'static>, Error> {
-        let staged = self.staged.as_mut().ok_or(Error::BadArgument)?;
-        if staged.bytes.len() as u64 == offset {
-            staged.bytes.extend(bytes);
-        }
-        Ok(taken_bytes(staged.bytes.len()))
+    fn room(&mut self, name: Name) -> Result<&mut Room<'static>, Error> {
+        self.partition(name)?
+            .room
+            .as_mut()
+            .ok_or(Error::NoImageRoom)
     }
 
     fn commit(&mut self, name: Name) -> Result<Answer<'static>, Error> {
-        let staged = self.staged.take().ok_or(Error::BadArgument)?;
-        if plan::crc32c(&staged.bytes) != staged.crc32c {
-            return Err(Error::BadChecksum);
-        }
-        self.partition(name)?.image = Some(staged.bytes);
+        let taken = self.room(name)?.commit(check)?.part;
         self.happened(EventKind::ImageReplaced {
             partition: name,
-            part: staged.part,
+            part: wire_part(taken),
+        });
+        Ok(Answer::Done)
+    }
+
+    fn undo(&mut self, name: Name, part: ImagePart) -> Result<Answer<'static>, Error> {
+        let room = self.room(name)?;
+        room.restore(room_part(part), check).map_err(|why| why.0)?;
+        self.happened(EventKind::ImageRestored {
+            partition: name,
+            part,
         });
         Ok(Answer::Done)
     }
@@ -313,9 +300,26 @@ impl Machine {
                 part,
                 bytes,
                 crc32c,
-            } => Ok(self.begin(partition, part, bytes, crc32c)),
-            Request::ReplaceChunk { offset, bytes, .. } => self.chunk(offset, bytes),
+            } => {
+                let begun = self.room(partition)?.begin(Announcement {
+                    part: room_part(part),
+                    bytes,
+                    crc32c,
+                });
+                Ok(Answer::Taken {
+                    bytes: begun.map_err(refused)?,
+                })
+            }
+            Request::ReplaceChunk {
+                partition,
+                offset,
+                bytes,
+            } => {
+                let bytes = self.room(partition)?.add(offset, bytes).map_err(refused)?;
+                Ok(Answer::Taken { bytes })
+            }
             Request::ReplaceCommit { partition } => self.commit(partition),
+            Request::ReplaceUndo { partition, part } => self.undo(partition, part),
             Request::ResetMachine => Ok(Answer::Done),
             _ => Err(Error::Unsupported),
         }
@@ -335,15 +339,20 @@ impl Machine {
     fn show(&mut self, name: Name) -> Result<Answer<'_>, Error> {
         let found = self.partitions.iter().find(|one| one.name == name);
         let partition = found.ok_or(Error::UnknownPartition)?;
-        let [cores_buffer, functions_buffer] = &mut self.buffers;
+        let [cores_buffer, functions_buffer, images_buffer] = &mut self.buffers;
         let mut cores = ItemsWriter::new(cores_buffer);
         assert!(partition.cores.iter().all(|core| cores.push(core)));
         let mut functions = ItemsWriter::new(functions_buffer);
         assert!(partition.functions.iter().all(|one| functions.push(one)));
+        let mut images = ItemsWriter::new(images_buffer);
+        let room = partition.room.as_ref();
+        assert!(images_of(room).iter().all(|image| images.push(image)));
         Ok(Answer::Partition(Details {
             summary: partition.summary(),
             cores: cores.finish(),
             functions: functions.finish(),
+            images: images.finish(),
+            largest_image: room.map(Room::limit),
         }))
     }
 
