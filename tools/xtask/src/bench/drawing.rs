@@ -44,12 +44,11 @@ impl Drawing {
         );
     }
 
-    /// A dot in the present line's middle.
-    pub fn dot(&mut self, x: f64, class: &str) {
-        let y = self.y - 4.0;
+    /// A dot around a point.
+    pub fn dot(&mut self, (x, y): (f64, f64), class: &str) {
         let _ = writeln!(
             self.body,
-            r#"<circle cx="{x:.1}" cy="{y:.1}" r="5" class="{class}"/>"#
+            r#"<circle cx="{x:.1}" cy="{y:.1}" r="4" class="{class}"/>"#
         );
     }
 

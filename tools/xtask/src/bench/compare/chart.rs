@@ -14,7 +14,9 @@ const ONE: f64 = 230.0;
 const RIGHT: f64 = 800.0;
 /// The axis' end as a power of ten.
 const LAST_POWER: f64 = 5.0;
-const ROW: f64 = 18.0;
+const ROW: f64 = 20.0;
+/// How far below another dot of a row the next is, so that none hides another.
+const DOTS_APART: f64 = 5.0;
 /// The sides that have exits, and their dots' classes.
 const SIDES: [(&str, &str); 3] = [
     ("Bulkhead", "bar"),
@@ -58,7 +60,7 @@ fn draw_legend(drawing: &mut Drawing) {
     drawing.y += ROW;
     let mut x = ZERO;
     for (name, class) in SIDES {
-        drawing.dot(x, class);
+        drawing.dot((x, drawing.y - 4.0), class);
         drawing.text(x + 10.0, "start", "", name);
         x += 130.0;
     }
@@ -91,8 +93,10 @@ fn draw_row(
     let middle = drawing.y - 4.0;
     drawing.text(ZERO - 14.0, "end", class, name);
     drawing.line((ZERO, middle), (RIGHT, middle), "axis");
+    let mut y = middle - DOTS_APART;
     for (class, phase) in sides {
-        drawing.dot(place(count(phase)), class);
+        drawing.dot((place(count(phase)), y), class);
+        y += DOTS_APART;
     }
 }
 
@@ -119,6 +123,17 @@ fn place(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dots_of_the_same_count_are_all_seen() {
+        let mut drawing = Drawing::new();
+        let sides = SIDES.map(|(_, class)| (class, Phase::default()));
+        draw_row(&mut drawing, ("all exits", "all"), &sides, Phase::total);
+        let chart = drawing.finish();
+        let dots = chart.lines().filter(|line| line.contains("<circle"));
+        let places: BTreeSet<_> = dots.filter_map(|line| line.split("r=").next()).collect();
+        assert_eq!(places.len(), SIDES.len());
+    }
 
     #[test]
     fn none_is_left_of_one_and_ten_times_as_many_as_far_again() {
