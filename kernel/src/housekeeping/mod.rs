@@ -101,6 +101,7 @@ impl House {
     }
 
     /// Starts all partitions and keeps house until the machine is switched off.
+    #[inline(never)]
     pub fn run(mut self) -> ! {
         if self.custodies.is_empty() {
             report::report_halt();

@@ -158,6 +158,8 @@ impl Custody {
         }
     }
 
+    /// Fills the memory and lets the guest begin; a sealed machine has this no more.
+    #[inline(never)]
     fn start(&mut self, now: u64) -> Result<(), Failure> {
         let partition = self.partition;
         if !core::mem::take(&mut self.is_prepared) {

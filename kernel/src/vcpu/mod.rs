@@ -5,6 +5,7 @@
 //! [`Start`], the states in which a virtual CPU can begin. What to do about an exit is
 //! decided in `dispatch.rs`, once for both.
 
+mod answer;
 pub mod counters;
 pub mod dispatch;
 pub mod instruction;
@@ -215,6 +216,9 @@ pub trait Backend: Sized + Send + 'static {
 
     /// What makes a core leave its guest.
     const KICK: Kick;
+
+    /// Whether guests cannot be left to execute CPUID by themselves.
+    const CPUID_ALWAYS_EXITS: bool;
 
     /// The format of its second-stage tables.
     type Tables: Format;

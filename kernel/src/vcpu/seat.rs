@@ -96,7 +96,7 @@ impl<B: Backend> Seat<B> {
     }
 }
 
-/// Where an application processor arrives and stays.
+/// Where an application processor arrives.
 pub extern "C" fn arrive<B: Backend>(start: &'static bring_up::Start<Seat<B>>) -> ! {
     paging::enter_on_this_core();
     start.core.install();
@@ -105,13 +105,19 @@ pub extern "C" fn arrive<B: Backend>(start: &'static bring_up::Start<Seat<B>>) -
     if ready {
         start.arrive();
     }
-    let core = start.core;
+    // One that has not arrived is in nobody's list, and stays for nothing.
+    stay(start.core, &start.purpose)
+}
+
+/// Where it stays. What it came by is not needed again.
+#[inline(never)]
+fn stay<B: Backend>(core: &'static Core, seat: &'static Seat<B>) -> ! {
     let mut waits_for_start_up = true;
     loop {
         interrupts::wait_unless(|| !core.mailbox.is_empty());
-        match start.purpose.occupant.get() {
-            Some(occupant) if ready => attend(core, occupant, &mut waits_for_start_up),
-            _ => core.mailbox.clear(),
+        match seat.occupant.get() {
+            Some(occupant) => attend(core, occupant, &mut waits_for_start_up),
+            None => core.mailbox.clear(),
         }
     }
 }

@@ -60,6 +60,8 @@ impl Backend for Svm {
     // INIT would reset the core before it can exit in QEMU.
     const KICK: Kick = Kick::NonMaskableInterrupt;
 
+    const CPUID_ALWAYS_EXITS: bool = false;
+
     type Tables = page_table::Nested;
     type Shared = Shared;
 

@@ -55,6 +55,8 @@ impl Backend for Vmx {
     // It always makes a guest exit, and leaves NMIs to the guest.
     const KICK: Kick = Kick::Init;
 
+    const CPUID_ALWAYS_EXITS: bool = true;
+
     type Tables = page_table::Extended;
     type Shared = Shared;
 
