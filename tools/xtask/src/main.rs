@@ -1,4 +1,4 @@
-//! The one driver of the project: `cargo xtask build|run|test|lint|setup|symbolize|prepush`.
+//! The one driver of the project: `cargo xtask build|run|test|bench|demo|lint|setup|symbolize|prepush`.
 //!
 //! It installs what is missing, builds Bulkhead for the bare machine with whichever toolchain
 //! has its library source, makes the guests' images and the emulated disks, starts the
@@ -20,6 +20,7 @@ mod machine;
 mod paths;
 mod progress;
 mod run;
+mod seal;
 mod setup;
 mod soak;
 mod symbolize;
@@ -112,6 +113,11 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Show something that is hard to believe
+    Demo {
+        #[command(subcommand)]
+        demo: Demo,
+    },
     /// Check format, lints, lengths, the places of `unsafe`, and the layers
     Lint,
     /// Read a crash record on standard input and name the addresses in it
@@ -122,6 +128,17 @@ enum Task {
     },
     /// What continuous integration runs: lint, test, run --check on QEMU and on Bochs
     Prepush,
+}
+
+/// What is shown.
+#[derive(Debug, Subcommand)]
+enum Demo {
+    /// The dormant hypervisor: what running guests do not need of Bulkhead is overwritten
+    Dormant {
+        /// Only list what is overwritten and what stays, with the bytes of each function
+        #[arg(long)]
+        list: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -183,6 +200,13 @@ fn execute(task: &Task) -> Result<bool> {
             };
             soak::run(&paths, *machine, [*tiny, *linux], format)
         }
+        Task::Demo {
+            demo: Demo::Dormant { list: true },
+        } => {
+            build(&paths)?;
+            seal::list(&paths.linked_kernel()).map(|()| true)
+        }
+        Task::Demo { .. } => anyhow::bail!("only --list"),
         Task::Lint => lint::run(&paths),
         Task::Symbolize { elf } => symbolize::run(&paths, elf.as_deref()).map(|()| true),
         Task::Prepush => prepush(&paths),
