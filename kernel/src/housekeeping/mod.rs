@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use lifecycle::State;
 
 use crate::cpu::{interrupts, local_apic, time};
-use crate::host::console;
+use crate::host::{console, sealed_text};
 use crate::iommu::Iommu;
 use crate::mgmt::Channel;
 use crate::partition::custody::Custody;
@@ -39,6 +39,8 @@ pub struct House {
     iommu: &'static Iommu,
     /// Faults of functions that no partition owns.
     foreign_faults: AtomicU64,
+    /// Whether it was told that the machine is sealed.
+    is_sealing_told: bool,
     tick_milliseconds: u64,
 }
 
@@ -96,6 +98,7 @@ impl House {
             channels,
             iommu,
             foreign_faults: AtomicU64::new(0),
+            is_sealing_told: false,
             tick_milliseconds: 0,
         }
     }
@@ -120,6 +123,7 @@ impl House {
                 channel.serve(&mut self.custodies, time::milliseconds());
                 need = need.max(Need::Soon);
             }
+            self.tell_sealing();
             self.set_tick(need);
             let ticks = time::read_tsc().saturating_sub(begin);
             for channel in &mut self.channels {
@@ -181,6 +185,19 @@ impl House {
             report::report_halt();
         }
         Need::Now
+    }
+
+    /// Records, once, that the channel has sealed the machine.
+    fn tell_sealing(&mut self) {
+        if let Some(extent) = sealed_text::extent()
+            && !self.is_sealing_told
+        {
+            self.is_sealing_told = true;
+            for channel in &mut self.channels {
+                channel.note_sealed(extent, time::milliseconds());
+            }
+            report::report_sealing(extent);
+        }
     }
 
     /// Whether no partition runs or will by itself, and all of them have been reported so.

@@ -10,6 +10,7 @@ use mgmt_proto::{
 use super::{About, Peer, Records, wire};
 use crate::host::{console, frames, heap};
 use crate::partition::custody::Custody;
+use crate::partition::seal::seal;
 
 /// What the line has lost.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +79,7 @@ impl Desk<'_> {
                 Ok(Answer::Done)
             }
             Request::Resources => Ok(Answer::Resources(self.resources())),
+            Request::Seal => self.seal(),
             Request::ReplaceBegin { .. }
             | Request::ReplaceChunk { .. }
             | Request::ReplaceCommit { .. }
@@ -90,6 +92,7 @@ impl Desk<'_> {
             plan,
             plan_crc32c,
             back_end,
+            ..
         } = self.about;
         Hello {
             build: env!("CARGO_PKG_VERSION"),
@@ -161,7 +164,9 @@ impl Desk<'_> {
 
     fn start(&mut self, name: Name) -> Result<Answer<'_>, Error> {
         let now = self.now;
-        self.custody(name)?.request_start(now).map_err(failed)?;
+        self.custody(name)?
+            .request_start(now)
+            .map_err(wire::refused)?;
         Ok(Answer::Done)
     }
 
@@ -188,8 +193,13 @@ impl Desk<'_> {
             }
             None => custody.request_restart(now),
         };
-        requested.map_err(failed)?;
+        requested.map_err(wire::refused)?;
         Ok(Answer::Done)
+    }
+
+    fn seal(&mut self) -> Result<Answer<'_>, Error> {
+        let extent = seal(self.custodies, self.about.sealable).map_err(wire::not_sealed)?;
+        Ok(Answer::Sealed(wire::extent(extent)))
     }
 
     fn read_console(&mut self, name: Name, from: u64) -> Result<Answer<'_>, Error> {
@@ -220,7 +230,7 @@ impl Desk<'_> {
         let mut custodies = self.custodies.iter_mut();
         let found = custodies.find(|custody| name == *custody.partition.name.as_str());
         found.ok_or(if is_known {
-            failed(Refused)
+            wire::refused(Refused::Failed)
         } else {
             Error::UnknownPartition
         })
@@ -233,11 +243,6 @@ fn find(custodies: &[Custody], name: Name) -> Result<&Custody, Error> {
     found.ok_or(Error::UnknownPartition)
 }
 
-const fn failed(_: Refused) -> Error {
-    let state = mgmt_proto::State::Failed;
-    Error::WrongState { state }
-}
-
 /// How many milliseconds a guest that is asked is waited for; `None` if it is not asked.
 fn patience(manner: StopManner) -> Option<u64> {
     match manner {
@@ -248,8 +253,12 @@ fn patience(manner: StopManner) -> Option<u64> {
     }
 }
 
-/// A guest that cannot be asked is not stopped: who asks politely does not mean to force it.
+/// A guest that cannot be asked is not stopped: who asks politely does not mean to force it. In a
+/// sealed machine its answer would be exits.
 fn ask(custody: &Custody) -> Result<(), Error> {
+    if custody.lifecycle().is_sealed() {
+        return Err(Error::Sealed);
+    }
     custody.ask_guest().then_some(()).ok_or(Error::Unsupported)
 }
 

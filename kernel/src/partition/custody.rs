@@ -70,11 +70,16 @@ impl Custody {
     /// The administrator wants it to run.
     ///
     /// # Errors
-    /// It has failed.
+    /// It cannot be started any more.
     pub fn request_start(&mut self, now: u64) -> Result<(), Refused> {
         let answer = self.lifecycle.request_start(now)?;
         self.obey(answer);
         Ok(())
+    }
+
+    /// From now on nothing is started.
+    pub const fn seal(&mut self) {
+        self.lifecycle.seal();
     }
 
     /// The administrator wants it to stop.
@@ -106,7 +111,7 @@ impl Custody {
     /// The administrator wants it to start anew.
     ///
     /// # Errors
-    /// It has failed.
+    /// It cannot be started any more.
     pub fn request_restart(&mut self, now: u64) -> Result<(), Refused> {
         let answer = self.lifecycle.request_restart(now)?;
         self.obey(answer);

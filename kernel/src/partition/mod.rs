@@ -16,6 +16,7 @@ pub mod mmio;
 pub mod ports;
 mod pristine;
 mod provision;
+pub mod seal;
 mod string_io;
 mod teardown;
 

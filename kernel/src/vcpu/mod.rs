@@ -28,6 +28,7 @@ use vdev::msr;
 use vdev::processor::Processor;
 
 use crate::cpu::core::{Kick, OutOfFrames};
+use crate::host::sealed_text::Table;
 use quick::Quick;
 pub use registers::Registers;
 
@@ -231,6 +232,9 @@ pub trait Backend: Sized + Send + 'static {
     /// # Errors
     /// Names the first thing that is missing.
     fn check() -> Result<(), Missing>;
+
+    /// The text that a machine with this back end gives up when it is sealed.
+    fn sealable() -> &'static Table;
 
     /// What a person who trusts this CPU should know.
     fn caution() -> Option<&'static str>;

@@ -12,7 +12,7 @@ use super::dispatch::{self, Next};
 use super::{Backend, Start, leftovers};
 use crate::cpu::bring_up;
 use crate::cpu::core::{Core, Request};
-use crate::cpu::{interrupts, local_apic, time};
+use crate::cpu::{hold, interrupts, local_apic, time};
 use crate::host::paging;
 use crate::partition::Partition;
 
@@ -126,6 +126,7 @@ fn stay<B: Backend>(core: &'static Core, seat: &'static Seat<B>) -> ! {
 fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits: &mut bool) {
     core.mailbox.take(Request::STOP);
     core.mailbox.take(Request::NMI);
+    stand_if_asked(core);
     *waits |= core.mailbox.take(Request::INIT);
     let image = if core.mailbox.take(Request::RUN) {
         occupant.image
@@ -177,11 +178,18 @@ fn run<B: Backend>(core: &Core, occupant: &'static Occupant<B>, start: Start) ->
     left
 }
 
+fn stand_if_asked(core: &Core) {
+    if core.mailbox.take(Request::STAND) {
+        hold::stand();
+    }
+}
+
 /// Answers what others ask of a core that runs a guest.
 fn answer<B: Backend>(core: &Core, backend: &mut B) -> Option<Left> {
     if core.mailbox.is_empty() {
         return None;
     }
+    stand_if_asked(core);
     if backend.has_pending_event() && core.mailbox.has(Request::NMI) {
         // One event an entry: this makes the guest exit again at once, for the next one.
         core.kick();

@@ -3,7 +3,9 @@
 use addr::ApicId;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Counters, Dropped, Error, Event, Fault, FunctionStatus, Items, Page, Summary};
+use crate::{
+    Bytes, Counters, Dropped, Error, Event, Fault, FunctionStatus, Items, Page, Sealed, Summary,
+};
 
 /// What the server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,8 @@ pub enum Answer<'a> {
     Error(Error),
     /// What Bulkhead itself takes.
     Resources(Resources),
+    /// The machine is sealed.
+    Sealed(Sealed),
 }
 
 impl<'a> Answer<'a> {
@@ -58,6 +62,7 @@ impl<'a> Answer<'a> {
             Self::Taken { bytes } => Some(Answer::Taken { bytes }),
             Self::Error(error) => Some(Answer::Error(error)),
             Self::Resources(resources) => Some(Answer::Resources(resources)),
+            Self::Sealed(extent) => Some(Answer::Sealed(extent)),
             _ => None,
         }
     }

@@ -41,6 +41,8 @@ pub enum Error {
     BadChecksum,
     /// Bulkhead's answer does not fit in a frame: a fault of Bulkhead's.
     Internal,
+    /// The machine is sealed: no guest starts any more, or can be asked to stop.
+    Sealed,
 }
 
 impl fmt::Display for Error {
@@ -58,6 +60,7 @@ impl fmt::Display for Error {
             Self::NoRoom { bytes } => write!(formatter, "there is room for {bytes} bytes only"),
             Self::BadChecksum => formatter.write_str("the checksum is wrong"),
             Self::Internal => formatter.write_str("the answer does not fit in a frame"),
+            Self::Sealed => formatter.write_str("the machine is sealed: no guest starts any more"),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cobs;
 
 /// The version of the protocol. `CHANGELOG.md` says what each version changed.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// The bytes of a header.
 const HEADER_BYTES: usize = 10;
 /// The bytes of the CRC.

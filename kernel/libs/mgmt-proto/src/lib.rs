@@ -1,4 +1,4 @@
-//! The management channel's wire protocol, version 1: what goes over a serial line (or any
+//! The management channel's wire protocol, version 2: what goes over a serial line (or any
 //! other stream of bytes) between Bulkhead and who manages it.
 //!
 //! Key types: [`Request`] and [`Answer`] are what is said, [`Decoder`] and
@@ -80,7 +80,9 @@ pub use frame::{BODY_BYTES, Direction, FRAME_BYTES, Frame, FrameBuffer, Header, 
 pub use lifecycle::{State, StopCause};
 pub use name::Name;
 pub use permission::Asker;
-pub use record::{Counters, Event, EventKind, ExitCounts, Fault, FunctionStatus, Health, Summary};
+pub use record::{
+    Counters, Event, EventKind, ExitCounts, Fault, FunctionStatus, Health, Sealed, Summary,
+};
 pub use request::{ImagePart, MAX_DATA, Request, StopManner};
 pub use sequence::{Bytes, Items, ItemsWriter, Page};
 pub use server::{Handler, Server};

@@ -87,7 +87,9 @@ const fn need(request: &Request<'_>) -> Need {
         | Request::ReplaceBegin { partition, .. }
         | Request::ReplaceChunk { partition, .. }
         | Request::ReplaceCommit { partition } => Need::Over(partition, Right::Control),
-        Request::Log { .. } | Request::ResetMachine | Request::Resources => Need::Machine,
+        Request::Log { .. } | Request::ResetMachine | Request::Resources | Request::Seal => {
+            Need::Machine
+        }
     }
 }
 
@@ -108,7 +110,7 @@ mod tests {
     /// Every kind of request, in the order of their numbers, about the partition `beta`; and
     /// what becomes of it without a right over `beta`, with the right to see it, and with the
     /// right to control it.
-    fn table() -> [(Request<'static>, [Decision; 3]); 18] {
+    fn table() -> [(Request<'static>, [Decision; 3]); 19] {
         let partition = Name::new("beta").unwrap();
         let manner = StopManner::Forced;
         let (from, offset, bytes) = (0, 0, &[][..]);
@@ -145,6 +147,7 @@ mod tests {
             (Request::Channel, anybody),
             (Request::ResetMachine, machine),
             (Request::Resources, machine),
+            (Request::Seal, machine),
         ]
     }
 

@@ -120,11 +120,16 @@ pub enum Request<'a> {
     ResetMachine,
     /// What Bulkhead itself takes. [`Answer::Resources`](crate::Answer::Resources).
     Resources,
+    /// Overwrites the text that no running guest needs in its steady state: from then on
+    /// nothing can be started, and a guest that makes an exit which a sealed machine does not
+    /// answer stops its core. [`Answer::Sealed`](crate::Answer::Sealed), again for a machine
+    /// that is sealed already.
+    Seal,
 }
 
 impl<'a> Request<'a> {
     /// The number of kinds. A test holds it against the enumeration.
-    pub(crate) const KINDS: u8 = 18;
+    pub(crate) const KINDS: u8 = 19;
 
     /// The request that `body` is.
     ///

@@ -17,6 +17,7 @@ use svm::{ExitCode, IoPermissionMap, MsrPermissionMap};
 use super::quick::Quick;
 use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start, open_native};
 use crate::cpu::core::{Kick, OutOfFrames};
+use crate::host::sealed_text::Table;
 use crate::host::{frames, paging};
 use enter::Block;
 
@@ -67,6 +68,10 @@ impl Backend for Svm {
 
     fn check() -> Result<(), Missing> {
         features::check()
+    }
+
+    fn sealable() -> &'static Table {
+        Table::for_svm()
     }
 
     fn caution() -> Option<&'static str> {

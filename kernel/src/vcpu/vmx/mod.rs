@@ -19,6 +19,7 @@ use super::quick::Quick;
 use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start, open_native};
 use crate::cpu::core::{Kick, OutOfFrames};
 use crate::host::frames;
+use crate::host::sealed_text::Table;
 
 use enter::Block;
 pub use features::is_present;
@@ -62,6 +63,10 @@ impl Backend for Vmx {
 
     fn check() -> Result<(), Missing> {
         features::check()
+    }
+
+    fn sealable() -> &'static Table {
+        Table::for_vmx()
     }
 
     fn caution() -> Option<&'static str> {

@@ -2,7 +2,7 @@
 
 use addr::ApicId;
 use mgmt_proto::{
-    Answer, Channel, Counters, Event, Fault, FunctionStatus, Name, Page, Request, Summary,
+    Answer, Channel, Counters, Event, Fault, FunctionStatus, Name, Page, Request, Sealed, Summary,
 };
 use serde::de::DeserializeOwned;
 
@@ -162,6 +162,14 @@ impl Client {
     pub fn order(&mut self, request: &Request<'_>) -> Result<(), Problem> {
         match self.ask(request)?.answer() {
             Answer::Done => Ok(()),
+            _ => Err(Problem::Unexpected),
+        }
+    }
+
+    /// Seals the machine, or finds it sealed.
+    pub fn seal(&mut self) -> Result<Sealed, Problem> {
+        match self.ask(&Request::Seal)?.answer() {
+            Answer::Sealed(extent) => Ok(extent),
             _ => Err(Problem::Unexpected),
         }
     }

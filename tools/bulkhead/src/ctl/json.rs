@@ -1,8 +1,8 @@
 //! What `--json` prints. Times are in milliseconds, sizes in bytes; what is not there is null.
 
 use mgmt_proto::{
-    Channel, Counters, Event, EventKind, Fault, FunctionStatus, Health, ImagePart, StopCause,
-    Summary,
+    Channel, Counters, Event, EventKind, Fault, FunctionStatus, Health, ImagePart, Sealed,
+    StopCause, Summary,
 };
 use serde_json::{Map, Value, json};
 use vdev::exit_reason::ExitReason;
@@ -89,6 +89,14 @@ fn cause(cause: StopCause) -> Value {
     json!({ "cause": cause.name(), "text": cause.to_string() })
 }
 
+pub fn sealed(sealed: &Sealed) -> Value {
+    json!({
+        "event": "sealed",
+        "overwritten_bytes": sealed.overwritten_bytes,
+        "text_bytes": sealed.text_bytes,
+    })
+}
+
 pub fn event(number: u64, event: &Event) -> Value {
     let mut value = match event.kind {
         EventKind::Entered {
@@ -122,6 +130,7 @@ pub fn event(number: u64, event: &Event) -> Value {
             "partition": partition.as_str(),
             "part": part_name(part),
         }),
+        EventKind::Sealed(extent) => sealed(&extent),
     };
     if let Value::Object(fields) = &mut value {
         fields.insert("number".into(), json!(number));

@@ -1,5 +1,6 @@
 //! `bulkhead ctl`: one machine, asked over its management channel.
 
+mod confirm;
 mod console;
 mod counters;
 mod follow;
@@ -7,10 +8,12 @@ mod json;
 mod lifecycle;
 mod list;
 mod replace;
+mod seal;
 mod show;
 
 use std::process::ExitCode;
 
+use confirm::Consent;
 pub use follow::event_line;
 
 use crate::arguments::{Ctl, CtlCommand};
@@ -48,7 +51,7 @@ fn try_run(arguments: &Ctl, format: Format) -> Result<(), Problem> {
             part,
             file,
         } => replace::replace(client, partition, (*part).into(), file),
-        CtlCommand::Reset { yes: true } => lifecycle::reset(client),
-        CtlCommand::Reset { yes: false } => lifecycle::reset_if_meant(client),
+        CtlCommand::Seal { yes } => seal::seal(client, Consent::from_flag(*yes), format),
+        CtlCommand::Reset { yes } => lifecycle::reset(client, Consent::from_flag(*yes)),
     }
 }

@@ -8,7 +8,7 @@ use addr::{ApicId, RequesterId};
 use mgmt_proto::{
     Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, Event, EventKind, ExitCounts,
     Fault, FunctionStatus, Handler, Health, Hello, ImagePart, ItemsWriter, MAX_DATA, Name, Page,
-    Request, State, StopCause, StopManner, Summary,
+    Request, Sealed, State, StopCause, StopManner, Summary,
 };
 use vdev::exit_reason::ExitReason;
 
@@ -31,6 +31,7 @@ pub struct Machine {
     pub asker: Option<plan::Partition>,
     booted: Instant,
     staged: Option<Staged>,
+    is_sealed: bool,
     buffers: [[u8; BODY_BYTES]; 2],
 }
 
@@ -155,6 +156,7 @@ impl Machine {
             asker: None,
             booted: Instant::now(),
             staged: None,
+            is_sealed: false,
             buffers: [[0; BODY_BYTES]; 2],
         };
         let names: Vec<_> = machine.partitions.iter().map(|one| one.name).collect();
@@ -218,8 +220,10 @@ impl Machine {
     }
 
     fn start(&mut self, name: Name) -> Result<Answer<'static>, Error> {
+        let is_sealed = self.is_sealed;
         let partition = self.partition(name)?;
         match partition.state {
+            State::Stopped if is_sealed => return Err(Error::Sealed),
             State::Stopped => {}
             State::Running => return Ok(Answer::Done),
             state => return Err(Error::WrongState { state }),
@@ -245,6 +249,9 @@ impl Machine {
     }
 
     fn restart(&mut self, name: Name) -> Result<Answer<'static>, Error> {
+        if self.is_sealed {
+            return Err(Error::Sealed);
+        }
         let partition = self.partition(name)?;
         partition.restarts += 1;
         let end = if partition.image.as_deref() == Some(b"bad") {
@@ -317,8 +324,20 @@ impl Machine {
             Request::ReplaceChunk { offset, bytes, .. } => self.chunk(offset, bytes),
             Request::ReplaceCommit { partition } => self.commit(partition),
             Request::ResetMachine => Ok(Answer::Done),
+            Request::Seal => Ok(self.seal()),
             _ => Err(Error::Unsupported),
         }
+    }
+
+    fn seal(&mut self) -> Answer<'static> {
+        let extent = Sealed {
+            overwritten_bytes: 207_501,
+            text_bytes: 283_254,
+        };
+        if !std::mem::replace(&mut self.is_sealed, true) {
+            self.happened(EventKind::Sealed(extent));
+        }
+        Answer::Sealed(extent)
     }
 
     fn hello(&self) -> Answer<'_> {
@@ -414,7 +433,7 @@ impl Handler for Machine {
         let changes = request.happens_once()
             || matches!(
                 request,
-                Request::ReplaceBegin { .. } | Request::ReplaceChunk { .. }
+                Request::ReplaceBegin { .. } | Request::ReplaceChunk { .. } | Request::Seal
             );
         let answer = if changes {
             self.change(request)
