@@ -16,6 +16,7 @@ mod crash_record;
 mod delegated;
 mod denied_access;
 mod dma;
+mod dormant;
 mod exitless;
 mod firmware;
 mod foreign_interrupt;
@@ -125,6 +126,9 @@ pub const ALL: &[Case] = &[
     Case::new("spcr_channel", spcr::names_the_channel).needing(MONITOR),
     Case::new("spcr_console", spcr::names_the_console).needing(MONITOR),
     Case::new("spcr_unusable", spcr::unusable).needing(MONITOR),
+    Case::new("dormant_goes_on", dormant::guests_go_on),
+    Case::new("dormant_notices", dormant::exit_is_noticed),
+    Case::new("dormant_refuses", dormant::starts_are_refused),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),
