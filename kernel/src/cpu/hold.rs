@@ -11,7 +11,7 @@ use super::core::{Core, Request};
 use super::time;
 
 /// How long cores may take to come: one that runs its guest comes at once.
-const COME_MILLISECONDS: u64 = 100;
+const COME_MILLISECONDS: u64 = 200;
 /// How long a core stands at most. What it stands for takes far less.
 const STAND_MILLISECONDS: u64 = 1_000;
 

@@ -2,13 +2,14 @@
 //! work on. An exit that would need it is noticed.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use harness::{Bench, Channel, Emulator, Message, Need, Platform};
 use mgmt_proto::{Answer, Error, ExitCounts, Request, State, StopCause, StopManner};
 use vdev::exit_reason::ExitReason;
 
-use crate::managed::{expect, name, summary};
+use crate::managed::{deadline, expect, name, summary};
 use crate::plans::{self, Guest, with_management};
 use crate::transcript::{LIMIT, Transcript};
 
@@ -116,11 +117,16 @@ fn start(bench: &Bench, [alpha, beta]: [Guest; 2]) -> Result<Emulator> {
     Ok(emulator)
 }
 
-/// Seals the machine; the bytes that are overwritten, of how many.
+/// Seals the machine; the bytes that are overwritten, of how many. A core that the emulator leaves
+/// without time for too long does not come: then it is tried again.
 fn seal(channel: &mut Channel) -> Result<(u64, u64)> {
-    match channel.ask(&Request::Seal)?.answer() {
-        Answer::Sealed(extent) => Ok((extent.overwritten_bytes, extent.text_bytes)),
-        other => bail!("{other:?}"),
+    let end = deadline();
+    loop {
+        match channel.ask(&Request::Seal)?.answer() {
+            Answer::Sealed(extent) => return Ok((extent.overwritten_bytes, extent.text_bytes)),
+            Answer::Error(Error::Busy) if Instant::now() < end => {}
+            other => bail!("{other:?}"),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `crash` | panics the kernel |
 //! | `triple` | a triple fault, with `reboot=t` on the command line |
 //! | `io` | writes, reads back and compares until the machine is ended, and counts exits |
+//! | `dormant` | the same as `io` without a word: what it has to say it writes to its disk |
 //! | `echo` | says back each line that is typed at the serial port, until one is `end` |
 //! | `manage` | lists the partitions, restarts `beta` and tries to stop itself: by `bulkhead ctl` |
 //! | `lives` | one after another: see [`crate::lives`] |
@@ -22,6 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::console;
+use crate::dormant;
 use crate::exits::{self, Counters, Window};
 use crate::expectation::Expectation;
 use crate::finding::Finding;
@@ -54,6 +56,7 @@ pub fn run(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
             announce(expectation)?;
             system::crash()
         }
+        "dormant" => dormant::work(expectation),
         "echo" => echo(),
         "manage" => manage(),
         "lives" => lives::live(expectation, boot),

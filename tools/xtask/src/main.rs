@@ -14,6 +14,7 @@ mod bench;
 mod check;
 mod command;
 mod count;
+mod dormant;
 mod guest;
 mod lint;
 mod machine;
@@ -29,6 +30,7 @@ mod toolchain;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -138,6 +140,15 @@ enum Demo {
         /// Only list what is overwritten and what stays, with the bytes of each function
         #[arg(long)]
         list: bool,
+        /// Let a guest execute CPUID afterwards, which nobody answers any more
+        #[arg(long)]
+        provoke_exit: bool,
+        /// How long the guests are watched afterwards, by their own clocks
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        seconds: u64,
+        /// Print one line of JSON last on standard output, and all else on standard error
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -201,12 +212,27 @@ fn execute(task: &Task) -> Result<bool> {
             soak::run(&paths, *machine, [*tiny, *linux], format)
         }
         Task::Demo {
-            demo: Demo::Dormant { list: true },
+            demo: Demo::Dormant { list: true, .. },
         } => {
             build(&paths)?;
             seal::list(&paths.linked_kernel()).map(|()| true)
         }
-        Task::Demo { .. } => anyhow::bail!("only --list"),
+        Task::Demo {
+            demo:
+                Demo::Dormant {
+                    provoke_exit,
+                    seconds,
+                    json,
+                    ..
+                },
+        } => {
+            let wish = if *provoke_exit {
+                dormant::Wish::ProvokeExit
+            } else {
+                dormant::Wish::WorkOn
+            };
+            dormant::run(&paths, wish, Duration::from_secs(*seconds), *json)
+        }
         Task::Lint => lint::run(&paths),
         Task::Symbolize { elf } => symbolize::run(&paths, elf.as_deref()).map(|()| true),
         Task::Prepush => prepush(&paths),
