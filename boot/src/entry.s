@@ -43,6 +43,7 @@ multiboot2_header_end:
 .section .boot.text, "ax"
 .code32
 .global pvh_entry
+.type pvh_entry, @function
 pvh_entry:
     movl $PVH_MAGIC, %eax
 .global multiboot2_entry
@@ -118,6 +119,7 @@ long_mode:
     xorl %ebp, %ebp                 # the end of the chain of frames
     call start
     ud2
+.size pvh_entry, . - pvh_entry          # all of the section
 
 .section .boot.rodata, "a"
 .balign 8

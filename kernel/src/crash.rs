@@ -9,8 +9,9 @@ use x86_64::registers::control::Cr2;
 use crate::cpu::core::Core;
 use crate::cpu::interrupts::Frame;
 use crate::host::console::print_after_crash;
-use crate::host::paging;
+use crate::host::{paging, sealed_text};
 
+const BREAKPOINT_VECTOR: u64 = 3;
 /// How many return addresses are printed.
 const MAXIMUM_DEPTH: usize = 24;
 
@@ -47,6 +48,14 @@ macro_rules! record {
 
 /// Records an exception in root mode and stops this core.
 pub fn exception(frame: &Frame) -> ! {
+    // INT3 is one byte long.
+    let executed = frame.rip.wrapping_sub(1);
+    if frame.vector == BREAKPOINT_VECTOR && sealed_text::covers(executed) {
+        record!(
+            "sealed text executed at {executed:#x} on core {CoreName}: its guest has made an exit \
+             that a sealed machine does not answer"
+        );
+    }
     let index = usize::try_from(frame.vector).unwrap_or(usize::MAX);
     let name = EXCEPTIONS
         .get(index)

@@ -195,6 +195,7 @@ fn channels<B: Backend>(
         plan: foundation.plan,
         plan_crc32c: foundation.bundle.checksum(ImageIndex(0)).unwrap_or(0),
         back_end: B::NAME,
+        sealable: B::sealable(),
     };
     let line = lines::open_management(&foundation.plan.machine, &foundation.firmware);
     let line = line.unwrap_or_else(|why| {

@@ -217,6 +217,8 @@ impl Request {
     pub const NMI: Self = Self(1 << 3);
     /// Start the partition's boot CPU.
     pub const RUN: Self = Self(1 << 4);
+    /// Stand still: see `hold.rs`.
+    pub const STAND: Self = Self(1 << 5);
 }
 
 /// What others ask of a core.

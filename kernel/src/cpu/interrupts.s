@@ -7,6 +7,7 @@
 .section .text.interrupts, "ax"
 .balign 16
 .global interrupt_stubs
+.type interrupt_stubs, @function
 interrupt_stubs:
 .set vector, 0
 .rept 256
@@ -60,3 +61,4 @@ interrupt_common:
     popq %rax
     addq $16, %rsp
     iretq
+.size interrupt_stubs, . - interrupt_stubs   # the common path too

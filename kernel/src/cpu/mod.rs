@@ -3,6 +3,7 @@
 pub mod bring_up;
 pub mod core;
 pub mod descriptors;
+pub mod hold;
 pub mod interrupts;
 pub mod local_apic;
 pub mod port;

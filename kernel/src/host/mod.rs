@@ -8,5 +8,6 @@ pub mod lines;
 pub mod memory_map;
 pub mod paging;
 pub mod physical;
+pub mod sealed_text;
 pub mod serial_port;
 pub mod wall_clock;

@@ -14,7 +14,7 @@ use image_room::{Announcement, Part};
 use lifecycle::State;
 
 use crate::cpu::{interrupts, local_apic, time};
-use crate::host::console;
+use crate::host::{console, sealed_text};
 use crate::iommu::Iommu;
 use crate::mgmt::Channel;
 use crate::partition::custody::Custody;
@@ -44,6 +44,8 @@ pub struct House {
     iommu: &'static Iommu,
     /// Faults of functions that no partition owns.
     foreign_faults: AtomicU64,
+    /// Whether it was told that the machine is sealed.
+    is_sealing_told: bool,
     tick_milliseconds: u64,
     /// Until when the loop does not rest.
     awake_until: u64,
@@ -116,12 +118,14 @@ impl House {
             channels,
             iommu,
             foreign_faults: AtomicU64::new(0),
+            is_sealing_told: false,
             tick_milliseconds: 0,
             awake_until: 0,
         }
     }
 
     /// Starts all partitions and keeps house until the machine is switched off.
+    #[inline(never)]
     pub fn run(mut self) -> ! {
         if self.custodies.is_empty() {
             report::report_halt();
@@ -146,6 +150,7 @@ impl House {
                     Need::Soon
                 });
             }
+            self.tell_sealing();
             self.set_tick(need);
             let ticks = time::read_tsc().saturating_sub(begin);
             for channel in &mut self.channels {
@@ -223,6 +228,19 @@ impl House {
             report::report_halt();
         }
         Need::Now
+    }
+
+    /// Records, once, that the channel has sealed the machine.
+    fn tell_sealing(&mut self) {
+        if let Some(extent) = sealed_text::extent()
+            && !self.is_sealing_told
+        {
+            self.is_sealing_told = true;
+            for channel in &mut self.channels {
+                channel.note_sealed(extent, time::milliseconds());
+            }
+            report::report_sealing(extent);
+        }
     }
 
     /// Whether no partition runs or will by itself, and all of them have been reported so.

@@ -9,6 +9,7 @@ use lifecycle::{Afterwards, State};
 use page_table::Leaves;
 use vdev::exit_reason::ExitReason;
 
+use crate::host::sealed_text::Extent;
 use crate::host::{frames, heap, paging};
 use crate::log;
 use crate::partition::Partition;
@@ -126,6 +127,13 @@ fn report_failure(custody: &Custody) {
 pub fn report_halt() {
     log!("no partition runs any more");
     log!("json {{\"event\":\"halted\"}}");
+}
+
+/// Says how much of Bulkhead is left.
+pub fn report_sealing(extent: Extent) {
+    let Extent { overwritten, text } = extent;
+    log!("sealed: {overwritten} of {text} bytes of text are overwritten; no guest starts any more");
+    log!("json {{\"event\":\"sealed\",\"overwritten_bytes\":{overwritten},\"text_bytes\":{text}}}");
 }
 
 fn report_stop(custody: &Custody) {

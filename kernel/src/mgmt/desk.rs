@@ -11,6 +11,7 @@ use super::{About, Peer, Records, wire};
 use crate::host::{console, frames, heap};
 use crate::partition::custody::Custody;
 use crate::partition::pristine::Pristine;
+use crate::partition::seal::seal;
 
 /// What the line has lost.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +93,7 @@ impl Desk<'_> {
             } => self.add_to_image(partition, offset, bytes),
             Request::ReplaceCommit { partition } => self.commit_image(partition),
             Request::ReplaceUndo { partition, part } => self.restore_image(partition, part),
+            Request::Seal => self.seal(),
             // The protocol's server answers it.
             Request::Channel => Err(Error::Unsupported),
         }
@@ -102,6 +104,7 @@ impl Desk<'_> {
             plan,
             plan_crc32c,
             back_end,
+            ..
         } = self.about;
         Hello {
             build: env!("CARGO_PKG_VERSION"),
@@ -177,7 +180,9 @@ impl Desk<'_> {
 
     fn start(&mut self, name: Name) -> Result<Answer<'_>, Error> {
         let now = self.now;
-        self.custody(name)?.request_start(now).map_err(failed)?;
+        self.custody(name)?
+            .request_start(now)
+            .map_err(wire::refused)?;
         Ok(Answer::Done)
     }
 
@@ -204,8 +209,13 @@ impl Desk<'_> {
             }
             None => custody.request_restart(now),
         };
-        requested.map_err(failed)?;
+        requested.map_err(wire::refused)?;
         Ok(Answer::Done)
+    }
+
+    fn seal(&mut self) -> Result<Answer<'_>, Error> {
+        let extent = seal(self.custodies, self.about.sealable).map_err(wire::not_sealed)?;
+        Ok(Answer::Sealed(wire::extent(extent)))
     }
 
     fn read_console(&mut self, name: Name, from: u64) -> Result<Answer<'_>, Error> {
@@ -236,7 +246,7 @@ impl Desk<'_> {
         let mut custodies = self.custodies.iter_mut();
         let found = custodies.find(|custody| name == *custody.partition.name.as_str());
         found.ok_or(if is_known {
-            failed(Refused)
+            wire::refused(Refused::Failed)
         } else {
             Error::UnknownPartition
         })
@@ -249,11 +259,6 @@ fn find(custodies: &[Custody], name: Name) -> Result<&Custody, Error> {
     found.ok_or(Error::UnknownPartition)
 }
 
-const fn failed(_: Refused) -> Error {
-    let state = mgmt_proto::State::Failed;
-    Error::WrongState { state }
-}
-
 /// How many milliseconds a guest that is asked is waited for; `None` if it is not asked.
 fn patience(manner: StopManner) -> Option<u64> {
     match manner {
@@ -264,8 +269,12 @@ fn patience(manner: StopManner) -> Option<u64> {
     }
 }
 
-/// A guest that cannot be asked is not stopped: who asks politely does not mean to force it.
+/// A guest that cannot be asked is not stopped: who asks politely does not mean to force it. In a
+/// sealed machine its answer would be exits.
 fn ask(custody: &Custody) -> Result<(), Error> {
+    if custody.lifecycle().is_sealed() {
+        return Err(Error::Sealed);
+    }
     custody.ask_guest().then_some(()).ok_or(Error::Unsupported)
 }
 

@@ -23,6 +23,7 @@ use shared_ring::End;
 use crate::cpu::reset;
 use crate::cpu::time;
 use crate::host::frames;
+use crate::host::sealed_text::{Extent, Table};
 use crate::host::serial_port::SerialPort;
 use crate::host::wall_clock;
 use crate::partition::Partition;
@@ -40,7 +41,7 @@ const BUSY_MILLISECONDS: u64 = 20;
 const LAST_ANSWER_MILLISECONDS: u64 = 100;
 
 /// What the server says of Bulkhead itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct About {
     /// The plan.
     pub plan: &'static Plan,
@@ -48,6 +49,8 @@ pub struct About {
     pub plan_crc32c: u32,
     /// The back end's name, in lower case.
     pub back_end: &'static str,
+    /// The text that it gives up when it is sealed.
+    pub sealable: &'static Table,
 }
 
 /// Who is at a line's other end.
@@ -157,6 +160,13 @@ impl Channel {
     pub fn note_image(&mut self, custody: &Custody, part: Part, now: u64) {
         if self.peer.asker().sees(&custody.partition.name) {
             self.records.note_image(custody, part, now);
+        }
+    }
+
+    /// The machine was sealed.
+    pub fn note_sealed(&mut self, extent: Extent, now: u64) {
+        if matches!(self.peer, Peer::Administrator) {
+            self.records.note_sealed(extent, now);
         }
     }
 

@@ -7,6 +7,7 @@ use mgmt_proto::{BODY_BYTES, Event, EventKind, Fault, Name, Page};
 
 use super::wire;
 use crate::cpu::time;
+use crate::host::sealed_text::Extent;
 use crate::partition::Partition;
 use crate::partition::custody::Custody;
 
@@ -102,6 +103,11 @@ impl Records {
             EventKind::ImageRestored { partition, part }
         };
         self.note(now, kind);
+    }
+
+    /// The machine was sealed.
+    pub fn note_sealed(&mut self, extent: Extent, now: u64) {
+        self.note(now, EventKind::Sealed(wire::extent(extent)));
     }
 
     fn note(&mut self, milliseconds: u64, kind: EventKind) {

@@ -1,12 +1,14 @@
 //! From Bulkhead's words to the protocol's, which outlive them, and back.
 
 use image_room::{Part, Refusal};
-use lifecycle::{Afterwards, Failure, State, StopCause};
-use mgmt_proto::{Error, ImagePart, ImageStatus, Origin, Reason, StopCause as WireCause};
+use lifecycle::{Afterwards, Failure, Refused, State, StopCause};
+use mgmt_proto::{Error, ImagePart, ImageStatus, Origin, Reason, Sealed, StopCause as WireCause};
 
+use crate::host::sealed_text::Extent;
 use crate::partition::custody::Custody;
 use crate::partition::pristine::Pristine;
 use crate::partition::replacement::ReplaceError;
+use crate::partition::seal::NotSealed;
 
 /// A state. Who has asked a guest to end takes it to be stopping from then on.
 pub const fn state(state: State) -> mgmt_proto::State {
@@ -108,5 +110,34 @@ pub fn refusal(why: ReplaceError) -> Error {
         ReplaceError::Image(why) => Error::ImageRefused {
             why: Reason::new(why),
         },
+    }
+}
+
+/// Why a partition cannot be started.
+pub const fn refused(why: Refused) -> Error {
+    match why {
+        Refused::Failed => Error::WrongState {
+            state: mgmt_proto::State::Failed,
+        },
+        Refused::Sealed => Error::Sealed,
+    }
+}
+
+/// Why the machine is not sealed.
+pub const fn not_sealed(why: NotSealed) -> Error {
+    match why {
+        NotSealed::NoTable => Error::Unsupported,
+        NotSealed::Unsteady(unsteady) => Error::WrongState {
+            state: state(unsteady),
+        },
+        NotSealed::CoreStays => Error::Busy,
+    }
+}
+
+/// How much of the text was overwritten.
+pub const fn extent(extent: Extent) -> Sealed {
+    Sealed {
+        overwritten_bytes: extent.overwritten,
+        text_bytes: extent.text,
     }
 }

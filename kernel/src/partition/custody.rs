@@ -71,11 +71,16 @@ impl Custody {
     /// The administrator wants it to run.
     ///
     /// # Errors
-    /// It has failed.
+    /// It cannot be started any more.
     pub fn request_start(&mut self, now: u64) -> Result<(), Refused> {
         let answer = self.lifecycle.request_start(now)?;
         self.obey(answer);
         Ok(())
+    }
+
+    /// From now on nothing is started.
+    pub const fn seal(&mut self) {
+        self.lifecycle.seal();
     }
 
     /// The administrator wants it to stop.
@@ -107,7 +112,7 @@ impl Custody {
     /// The administrator wants it to start anew.
     ///
     /// # Errors
-    /// It has failed.
+    /// It cannot be started any more.
     pub fn request_restart(&mut self, now: u64) -> Result<(), Refused> {
         let answer = self.lifecycle.request_restart(now)?;
         self.obey(answer);
@@ -159,6 +164,8 @@ impl Custody {
         }
     }
 
+    /// Fills the memory and lets the guest begin; a sealed machine has this no more.
+    #[inline(never)]
     fn start(&mut self, now: u64) -> Result<(), Failure> {
         let partition = self.partition;
         if !core::mem::take(&mut self.is_prepared) {

@@ -17,6 +17,7 @@ pub mod ports;
 pub mod pristine;
 mod provision;
 pub mod replacement;
+pub mod seal;
 mod string_io;
 mod teardown;
 

@@ -5,6 +5,7 @@
 //! [`Start`], the states in which a virtual CPU can begin. What to do about an exit is
 //! decided in `dispatch.rs`, once for both.
 
+mod answer;
 pub mod counters;
 pub mod dispatch;
 pub mod instruction;
@@ -27,6 +28,7 @@ use vdev::msr;
 use vdev::processor::Processor;
 
 use crate::cpu::core::{Kick, OutOfFrames};
+use crate::host::sealed_text::Table;
 use quick::Quick;
 pub use registers::Registers;
 
@@ -216,6 +218,9 @@ pub trait Backend: Sized + Send + 'static {
     /// What makes a core leave its guest.
     const KICK: Kick;
 
+    /// Whether guests cannot be left to execute CPUID by themselves.
+    const CPUID_ALWAYS_EXITS: bool;
+
     /// The format of its second-stage tables.
     type Tables: Format;
 
@@ -227,6 +232,9 @@ pub trait Backend: Sized + Send + 'static {
     /// # Errors
     /// Names the first thing that is missing.
     fn check() -> Result<(), Missing>;
+
+    /// The text that a machine with this back end gives up when it is sealed.
+    fn sealable() -> &'static Table;
 
     /// What a person who trusts this CPU should know.
     fn caution() -> Option<&'static str>;

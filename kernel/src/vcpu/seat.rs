@@ -12,7 +12,7 @@ use super::dispatch::{self, Next};
 use super::{Backend, Start, leftovers};
 use crate::cpu::bring_up;
 use crate::cpu::core::{Core, Request};
-use crate::cpu::{interrupts, local_apic, time};
+use crate::cpu::{hold, interrupts, local_apic, time};
 use crate::host::paging;
 use crate::partition::Partition;
 
@@ -96,7 +96,7 @@ impl<B: Backend> Seat<B> {
     }
 }
 
-/// Where an application processor arrives and stays.
+/// Where an application processor arrives.
 pub extern "C" fn arrive<B: Backend>(start: &'static bring_up::Start<Seat<B>>) -> ! {
     paging::enter_on_this_core();
     start.core.install();
@@ -105,13 +105,19 @@ pub extern "C" fn arrive<B: Backend>(start: &'static bring_up::Start<Seat<B>>) -
     if ready {
         start.arrive();
     }
-    let core = start.core;
+    // One that has not arrived is in nobody's list, and stays for nothing.
+    stay(start.core, &start.purpose)
+}
+
+/// Where it stays. What it came by is not needed again.
+#[inline(never)]
+fn stay<B: Backend>(core: &'static Core, seat: &'static Seat<B>) -> ! {
     let mut waits_for_start_up = true;
     loop {
         interrupts::wait_unless(|| !core.mailbox.is_empty());
-        match start.purpose.occupant.get() {
-            Some(occupant) if ready => attend(core, occupant, &mut waits_for_start_up),
-            _ => core.mailbox.clear(),
+        match seat.occupant.get() {
+            Some(occupant) => attend(core, occupant, &mut waits_for_start_up),
+            None => core.mailbox.clear(),
         }
     }
 }
@@ -120,6 +126,7 @@ pub extern "C" fn arrive<B: Backend>(start: &'static bring_up::Start<Seat<B>>) -
 fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits: &mut bool) {
     core.mailbox.take(Request::STOP);
     core.mailbox.take(Request::NMI);
+    stand_if_asked(core);
     *waits |= core.mailbox.take(Request::INIT);
     let image = if core.mailbox.take(Request::RUN) {
         occupant.image
@@ -171,11 +178,18 @@ fn run<B: Backend>(core: &Core, occupant: &'static Occupant<B>, start: Start) ->
     left
 }
 
+fn stand_if_asked(core: &Core) {
+    if core.mailbox.take(Request::STAND) {
+        hold::stand();
+    }
+}
+
 /// Answers what others ask of a core that runs a guest.
 fn answer<B: Backend>(core: &Core, backend: &mut B) -> Option<Left> {
     if core.mailbox.is_empty() {
         return None;
     }
+    stand_if_asked(core);
     if backend.has_pending_event() && core.mailbox.has(Request::NMI) {
         // One event an entry: this makes the guest exit again at once, for the next one.
         core.kick();

@@ -16,6 +16,7 @@ mod crash_record;
 mod delegated;
 mod denied_access;
 mod dma;
+mod dormant;
 mod exitless;
 mod firmware;
 mod foreign_interrupt;
@@ -144,6 +145,9 @@ pub const ALL: &[Case] = &[
     Case::new("replaced_kernel", replaced::kernel_of_a_running_partition),
     Case::new("replaced_not", replaced::by_nothing_that_cannot_be_started),
     Case::new("serial_lines", serial_lines::have_their_speed).needing(MONITOR),
+    Case::new("dormant_goes_on", dormant::guests_go_on),
+    Case::new("dormant_notices", dormant::exit_is_noticed),
+    Case::new("dormant_refuses", dormant::starts_are_refused),
     Case::new("stops_by_poweroff", stops::by_poweroff).using(MONITOR),
     Case::new("stops_by_reset", stops::by_reset).using(MONITOR),
     Case::new("stops_by_triple_fault", stops::by_triple_fault).using(MONITOR),

@@ -175,7 +175,8 @@ impl Console {
     }
 }
 
-fn deadline() -> Instant {
+/// When what takes longest should have happened.
+pub fn deadline() -> Instant {
     let now = Instant::now();
     now.checked_add(LIMIT.saturating_mul(4)).unwrap_or(now)
 }

@@ -77,6 +77,13 @@ pub enum Event {
         #[serde(default)]
         denied: u64,
     },
+    /// The machine was sealed.
+    Sealed {
+        /// The bytes of Bulkhead's text that were overwritten.
+        overwritten_bytes: u64,
+        /// The bytes that there were.
+        text_bytes: u64,
+    },
     /// A partition has been started again.
     Started {
         /// The partition's name.

@@ -165,7 +165,7 @@ impl Record {
             Event::Resident { bytes } => self.resident_bytes = Some(*bytes),
             Event::Fault { .. } => self.faults = self.faults.saturating_add(1),
             Event::Halted => self.halted = true,
-            Event::Unknown => {}
+            Event::Sealed { .. } | Event::Unknown => {}
         }
     }
 

@@ -34,6 +34,8 @@ pub enum Problem {
     Refused(Error),
     /// The partition's guest cannot be asked to switch itself off.
     CannotBeAsked { partition: String },
+    /// The machine's kernel does not know what may be overwritten.
+    CannotBeSealed,
     /// The machine's answer does not fit the question.
     Unexpected,
     /// A partition did not become what it was asked to be.
@@ -60,6 +62,7 @@ impl Problem {
             Self::NotPermitted { .. } => "not-permitted",
             Self::Refused(error) => refusal_name(*error),
             Self::CannotBeAsked { .. } => "cannot-be-asked",
+            Self::CannotBeSealed => "cannot-be-sealed",
             Self::Unexpected => "unexpected-answer",
             Self::Unfinished { .. } => "unfinished",
             Self::Here { .. } => "local",
@@ -75,6 +78,7 @@ impl Problem {
                 | Self::NotPermitted { .. }
                 | Self::Refused(_)
                 | Self::CannotBeAsked { .. }
+                | Self::CannotBeSealed
                 | Self::Unfinished { .. }
         )
     }
@@ -115,6 +119,7 @@ impl Problem {
             Self::CannotBeAsked { .. } => {
                 Some("say --force to take its cores at once, or switch it off from inside".into())
             }
+            Self::CannotBeSealed => Some("boot a kernel that `cargo xtask build` has made".into()),
             Self::Unexpected => {
                 Some("this is a fault of Bulkhead or of this tool: report it".into())
             }
@@ -219,6 +224,7 @@ const fn refusal_name(error: Error) -> &'static str {
         Error::NoImageRoom => "no-image-room",
         Error::NotBegun => "not-begun",
         Error::ImageRefused { .. } => "image-refused",
+        Error::Sealed => "sealed",
     }
 }
 
@@ -231,6 +237,7 @@ const fn refusal_remedy(error: Error) -> Option<&'static str> {
             State::Running => "stop it first",
             State::Failed => "`ctl show` and `ctl log` say why it failed",
         }),
+        Error::Sealed => Some("guests are stopped by --force, and start after the machine's reset"),
         Error::NotPermitted => Some("the plan says who may control the partition"),
         Error::Busy => Some("try again in a moment"),
         Error::NoRoom { .. } => Some(
@@ -291,6 +298,9 @@ impl fmt::Display for Problem {
                 formatter,
                 "the guest of {partition} cannot be asked to switch itself off"
             ),
+            Self::CannotBeSealed => {
+                formatter.write_str("the machine's kernel does not know what may be overwritten")
+            }
             Self::Unexpected => {
                 formatter.write_str("the machine's answer does not fit the question")
             }

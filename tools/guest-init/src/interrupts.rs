@@ -8,6 +8,14 @@ pub fn read_nvme() -> io::Result<Vec<u64>> {
     Ok(sum(&fs::read_to_string("/proc/interrupts")?, "nvme"))
 }
 
+/// How many interrupts of their local APICs' timers all cores together have taken.
+pub fn read_timer() -> io::Result<u64> {
+    let counts = sum(&fs::read_to_string("/proc/interrupts")?, "LOC:");
+    Ok(counts
+        .iter()
+        .fold(0, |total, count| total.saturating_add(*count)))
+}
+
 /// What came in between, core by core.
 pub fn difference(before: &[u64], after: &[u64]) -> Vec<u64> {
     after

@@ -14,6 +14,7 @@
 #![deny(unsafe_code)]
 
 mod console;
+mod dormant;
 mod exits;
 mod expectation;
 mod finding;

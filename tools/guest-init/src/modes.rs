@@ -9,6 +9,7 @@
 //! | `reboot` | restarts at once |
 //! | `triple` | a triple fault, with `reboot=t` on the command line |
 //! | `io` | writes, reads back and compares until the machine is ended, and counts exits |
+//! | `dormant` | the same as `io` without a word: what it has to say it writes to its disk |
 //! | `echo` | says back each line that is typed at the console, until one is `end`, and counts exits |
 //! | `manage` | lists the partitions, restarts `beta` and tries to stop itself: by `bulkhead ctl` |
 //! | `lives` | one after another: see [`crate::lives`] |
@@ -21,6 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::console;
+use crate::dormant;
 use crate::exits::{self, Counters, Window};
 use crate::expectation::Expectation;
 use crate::finding::Finding;
@@ -49,6 +51,7 @@ pub fn run(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
             system::restart();
             Ok(())
         }
+        "dormant" => dormant::work(expectation),
         "echo" => echo(),
         "manage" => manage(),
         "lives" => lives::live(expectation, boot),

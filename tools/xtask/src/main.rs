@@ -1,4 +1,4 @@
-//! The one driver of the project: `cargo xtask build|run|test|lint|setup|symbolize|prepush`.
+//! The one driver of the project: `cargo xtask build|run|test|bench|demo|lint|setup|symbolize|prepush`.
 //!
 //! It installs what is missing, builds Bulkhead for the bare machine with whichever toolchain
 //! has its library source, makes the guests' images and the emulated disks, starts the
@@ -14,12 +14,14 @@ mod bench;
 mod check;
 mod command;
 mod count;
+mod dormant;
 mod guest;
 mod lint;
 mod machine;
 mod paths;
 mod progress;
 mod run;
+mod seal;
 mod setup;
 mod soak;
 mod symbolize;
@@ -28,6 +30,7 @@ mod toolchain;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -112,6 +115,11 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Show something that is hard to believe
+    Demo {
+        #[command(subcommand)]
+        demo: Demo,
+    },
     /// Check format, lints, lengths, the places of `unsafe`, and the layers
     Lint,
     /// Read a crash record on standard input and name the addresses in it
@@ -122,6 +130,26 @@ enum Task {
     },
     /// What continuous integration runs: lint, test, run --check on QEMU and on Bochs
     Prepush,
+}
+
+/// What is shown.
+#[derive(Debug, Subcommand)]
+enum Demo {
+    /// The dormant hypervisor: what running guests do not need of Bulkhead is overwritten
+    Dormant {
+        /// Only list what is overwritten and what stays, with the bytes of each function
+        #[arg(long)]
+        list: bool,
+        /// Let a guest execute CPUID afterwards, which nobody answers any more
+        #[arg(long)]
+        provoke_exit: bool,
+        /// How long the guests are watched afterwards, by their own clocks
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        seconds: u64,
+        /// Print one line of JSON last on standard output, and all else on standard error
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -175,17 +203,38 @@ fn execute(task: &Task) -> Result<bool> {
             linux,
             machine,
             json,
-        } => {
-            let format = if *json {
-                soak::Format::Json
-            } else {
-                soak::Format::Table
-            };
-            soak::run(&paths, *machine, [*tiny, *linux], format)
-        }
+        } => soak::run(
+            &paths,
+            *machine,
+            [*tiny, *linux],
+            soak::Format::from_flag(*json),
+        ),
+        Task::Demo { demo } => demonstrate(&paths, demo),
         Task::Lint => lint::run(&paths),
         Task::Symbolize { elf } => symbolize::run(&paths, elf.as_deref()).map(|()| true),
         Task::Prepush => prepush(&paths),
+    }
+}
+
+fn demonstrate(paths: &Paths, demo: &Demo) -> Result<bool> {
+    match demo {
+        Demo::Dormant { list: true, .. } => {
+            build(paths)?;
+            seal::list(&paths.linked_kernel()).map(|()| true)
+        }
+        Demo::Dormant {
+            provoke_exit,
+            seconds,
+            json,
+            ..
+        } => {
+            let wish = if *provoke_exit {
+                dormant::Wish::ProvokeExit
+            } else {
+                dormant::Wish::WorkOn
+            };
+            dormant::run(paths, wish, Duration::from_secs(*seconds), *json)
+        }
     }
 }
 

@@ -49,9 +49,14 @@ impl Paths {
         self.bare().join("x86_64-hv").join(crate::bare::PROFILE)
     }
 
+    /// Bulkhead's kernel as the linker has made it.
+    pub fn linked_kernel(&self) -> PathBuf {
+        self.bare_output().join("bulkhead-kernel")
+    }
+
     /// Bulkhead's kernel.
     pub fn kernel(&self) -> PathBuf {
-        self.bare_output().join("bulkhead-kernel")
+        self.bare().join("bulkhead-kernel")
     }
 
     /// The user's tool.

@@ -19,7 +19,7 @@ use crate::progress;
 use crate::setup;
 
 /// The example plans, as they are in the checkout.
-const EXAMPLE: &str = "tools/xtask/plans/example.toml";
+pub const EXAMPLE: &str = "tools/xtask/plans/example.toml";
 const EXAMPLE_WITHOUT_FUNCTIONS: &str = "tools/xtask/plans/without-functions.toml";
 /// The memory that they are written for.
 const EXAMPLE_MEBIBYTES: u32 = 2048;

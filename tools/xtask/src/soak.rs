@@ -23,6 +23,13 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// What the flag `--json` asks for.
+    pub const fn from_flag(json: bool) -> Self {
+        if json { Self::Json } else { Self::Table }
+    }
+}
+
 /// How often progress is told where there is no terminal.
 const REPORTS: u32 = 20;
 

@@ -60,7 +60,7 @@ fn read_symbols(elf: &Path) -> Result<Vec<Symbol>> {
 }
 
 /// The name without the hash that tells compilations apart.
-fn demangle(name: &str) -> String {
+pub fn demangle(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
 }
 

@@ -85,7 +85,7 @@ pub fn bench(paths: &Paths, toolchain: &Toolchain) -> Result<Bench> {
 }
 
 /// Builds the user's tool.
-fn build_tool(paths: &Paths) -> Result<()> {
+pub fn build_tool(paths: &Paths) -> Result<()> {
     let mut cargo = command::new("cargo", &paths.root);
     command::run(cargo.args(["build", "--quiet", "--package", "bulkhead"]))
 }

@@ -48,9 +48,14 @@ pub enum Answer {
     Kick,
 }
 
-/// The partition has failed: nothing can be asked of it any more.
+/// Why a partition cannot be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused;
+pub enum Refused {
+    /// It has failed: nothing can be asked of it any more.
+    Failed,
+    /// The machine is sealed: no guest starts any more.
+    Sealed,
+}
 
 /// When a stopped partition starts, or one that stops once it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +77,7 @@ pub struct Lifecycle {
     since: u64,
     starts: u64,
     faults_in_a_row: u16,
+    is_sealed: bool,
 }
 
 impl Lifecycle {
@@ -88,6 +94,7 @@ impl Lifecycle {
             since: 0,
             starts: 0,
             faults_in_a_row: 0,
+            is_sealed: false,
         }
     }
 
@@ -123,6 +130,12 @@ impl Lifecycle {
     #[must_use]
     pub const fn runs(&self) -> bool {
         matches!(self.state, State::Running | State::Asked)
+    }
+
+    /// Whether its guest runs, or nothing happens until somebody asks for it.
+    #[must_use]
+    pub fn is_steady(&self) -> bool {
+        self.state == State::Running || self.is_at_rest()
     }
 
     /// How often it was started.
@@ -182,6 +195,9 @@ impl Lifecycle {
     }
 
     fn decide(&mut self, cause: StopCause, now: u64) -> Afterwards {
+        if self.is_sealed {
+            return Afterwards::Stays;
+        }
         if !cause.is_fault() || self.milliseconds_in_state(now) >= STEADY_MILLISECONDS {
             self.faults_in_a_row = 0;
         }
@@ -229,15 +245,30 @@ impl Lifecycle {
         self.next = Next::Stay;
     }
 
+    /// Whether it is not started any more.
+    #[must_use]
+    pub const fn is_sealed(&self) -> bool {
+        self.is_sealed
+    }
+
+    /// From now on it is not started any more, neither by itself nor on request.
+    pub const fn seal(&mut self) {
+        self.is_sealed = true;
+        self.next = Next::Stay;
+    }
+
     /// The administrator wants it to run.
     ///
     /// # Errors
-    /// It has failed.
+    /// It has failed, or it does not run and the machine is sealed.
     pub fn request_start(&mut self, now: u64) -> Result<Answer, Refused> {
         self.faults_in_a_row = 0;
         match self.state {
-            State::Failed => return Err(Refused),
+            State::Failed => return Err(Refused::Failed),
             State::Starting | State::Running => {}
+            State::Asked | State::Stopping | State::Stopped if self.is_sealed => {
+                return Err(Refused::Sealed);
+            }
             State::Asked | State::Stopping => self.next = Next::StartAt(0),
             State::Stopped => self.begin(now),
         }
@@ -265,10 +296,13 @@ impl Lifecycle {
     /// The administrator wants it to start anew.
     ///
     /// # Errors
-    /// It has failed.
+    /// It has failed, or the machine is sealed; then it goes on as it is.
     pub fn request_restart(&mut self, now: u64) -> Result<Answer, Refused> {
         if !self.runs() {
             return self.request_start(now);
+        }
+        if self.is_sealed {
+            return Err(Refused::Sealed);
         }
         let answer = self.request_stop(now);
         self.next = Next::StartAt(0);
@@ -290,10 +324,13 @@ impl Lifecycle {
     /// switch itself off; what has not ended at the time `until` is made to.
     ///
     /// # Errors
-    /// It has failed.
+    /// It has failed, or the machine is sealed; then it goes on as it is.
     pub fn request_polite_restart(&mut self, until: u64, now: u64) -> Result<(), Refused> {
         if !self.runs() {
             return self.request_start(now).map(|_| ());
+        }
+        if self.is_sealed {
+            return Err(Refused::Sealed);
         }
         self.be_patient(until, now);
         self.next = Next::StartAt(0);

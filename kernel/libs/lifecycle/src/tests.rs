@@ -239,13 +239,47 @@ fn nothing_revives_what_has_failed() {
     life.stopped(now);
     life.started(2);
     assert!(!life.is_due(u64::MAX));
-    assert_eq!(life.request_start(now), Err(Refused));
-    assert_eq!(life.request_restart(now), Err(Refused));
-    assert_eq!(life.request_polite_restart(9, now), Err(Refused));
+    assert_eq!(life.request_start(now), Err(Refused::Failed));
+    assert_eq!(life.request_restart(now), Err(Refused::Failed));
+    assert_eq!(life.request_polite_restart(9, now), Err(Refused::Failed));
     life.request_polite_stop(9, now);
     assert_eq!(life.request_stop(now), Answer::Noted);
     assert_eq!(life.state(), State::Failed);
     assert_eq!(life.failure(), Some(failure));
+}
+
+#[test]
+fn a_sealed_machine_starts_nothing_and_stops_what_runs() {
+    let mut life = running(Restart::OnFault { limit: 9 }, 0);
+    assert!(life.is_steady());
+    life.seal();
+    assert_eq!(life.request_start(1), Ok(Answer::Noted), "it runs");
+    assert_eq!(life.request_restart(1), Err(Refused::Sealed));
+    assert_eq!(life.request_polite_restart(9, 1), Err(Refused::Sealed));
+    assert_eq!(life.state(), State::Running);
+    for cause in [FAULT, StopCause::Reset] {
+        let mut life = life.clone();
+        assert_eq!(end(&mut life, cause, 2), Afterwards::Stays);
+        assert!(!life.is_due(u64::MAX));
+    }
+    assert_eq!(life.request_stop(3), Answer::Kick);
+    assert_eq!(life.request_start(3), Err(Refused::Sealed), "it stops");
+    life.ended(StopCause::Administrator, 4);
+    assert!(!life.is_steady());
+    life.stopped(5);
+    assert_eq!(life.request_start(6), Err(Refused::Sealed));
+    assert_eq!(life.request_restart(6), Err(Refused::Sealed));
+    assert!(life.is_at_rest());
+}
+
+#[test]
+fn sealing_ends_the_pause_before_a_restart() {
+    let mut life = running(Restart::OnFault { limit: 9 }, 0);
+    end(&mut life, FAULT, 1);
+    assert!(!life.is_steady(), "it starts again");
+    life.seal();
+    assert!(life.is_steady());
+    assert!(!life.is_due(u64::MAX));
 }
 
 /// Something that happens to a partition.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Bytes, Counters, Dropped, Error, Event, Fault, FunctionStatus, ImageStatus, Items, Page,
-    Summary,
+    Sealed, Summary,
 };
 
 /// What the server answers.
@@ -39,6 +39,8 @@ pub enum Answer<'a> {
     Error(Error),
     /// What Bulkhead itself takes.
     Resources(Resources),
+    /// The machine is sealed.
+    Sealed(Sealed),
 }
 
 impl<'a> Answer<'a> {
@@ -61,6 +63,7 @@ impl<'a> Answer<'a> {
             Self::Taken { bytes } => Some(Answer::Taken { bytes }),
             Self::Error(error) => Some(Answer::Error(error)),
             Self::Resources(resources) => Some(Answer::Resources(resources)),
+            Self::Sealed(extent) => Some(Answer::Sealed(extent)),
             _ => None,
         }
     }

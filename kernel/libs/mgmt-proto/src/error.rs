@@ -50,6 +50,8 @@ pub enum Error {
         /// Why.
         why: Reason,
     },
+    /// The machine is sealed: no guest starts any more, or can be asked to stop.
+    Sealed,
 }
 
 impl fmt::Display for Error {
@@ -72,6 +74,7 @@ impl fmt::Display for Error {
             }
             Self::NotBegun => formatter.write_str("no image is on its way, or not all of it came"),
             Self::ImageRefused { why } => write!(formatter, "the image cannot be started: {why}"),
+            Self::Sealed => formatter.write_str("the machine is sealed: no guest starts any more"),
         }
     }
 }

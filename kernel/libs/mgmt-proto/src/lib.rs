@@ -84,7 +84,7 @@ pub use permission::Asker;
 pub use reason::Reason;
 pub use record::{
     Counters, Event, EventKind, ExitCounts, Fault, FunctionStatus, Health, ImageStatus, Origin,
-    Summary,
+    Sealed, Summary,
 };
 pub use request::{ImagePart, MAX_DATA, Request, StopManner};
 pub use sequence::{Bytes, Items, ItemsWriter, Page};

@@ -88,7 +88,9 @@ const fn need(request: &Request<'_>) -> Need {
         | Request::ReplaceChunk { partition, .. }
         | Request::ReplaceCommit { partition }
         | Request::ReplaceUndo { partition, .. } => Need::Over(partition, Right::Control),
-        Request::Log { .. } | Request::ResetMachine | Request::Resources => Need::Machine,
+        Request::Log { .. } | Request::ResetMachine | Request::Resources | Request::Seal => {
+            Need::Machine
+        }
     }
 }
 
@@ -109,7 +111,7 @@ mod tests {
     /// Every kind of request, in the order of their numbers, about the partition `beta`; and
     /// what becomes of it without a right over `beta`, with the right to see it, and with the
     /// right to control it.
-    fn table() -> [(Request<'static>, [Decision; 3]); 19] {
+    fn table() -> [(Request<'static>, [Decision; 3]); 20] {
         let partition = Name::new("beta").unwrap();
         let manner = StopManner::Forced;
         let (from, offset, bytes) = (0, 0, &[][..]);
@@ -151,6 +153,7 @@ mod tests {
             (Request::ResetMachine, machine),
             (Request::Resources, machine),
             (undo, control),
+            (Request::Seal, machine),
         ]
     }
 

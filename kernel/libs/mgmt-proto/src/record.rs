@@ -160,18 +160,30 @@ pub enum EventKind {
         /// Which one.
         part: ImagePart,
     },
+    /// The machine was sealed.
+    Sealed(Sealed),
+}
+
+/// How much of Bulkhead's text is left in a sealed machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// The bytes that were overwritten.
+    pub overwritten_bytes: u64,
+    /// The bytes that there were.
+    pub text_bytes: u64,
 }
 
 impl Event {
-    /// The partition that it happened to.
+    /// The partition that it happened to; `None` if it was the machine.
     #[must_use]
-    pub const fn partition(&self) -> Name {
+    pub const fn partition(&self) -> Option<Name> {
         match self.kind {
             EventKind::Entered { partition, .. }
             | EventKind::RestartPlanned { partition, .. }
             | EventKind::DeviceLost { partition, .. }
             | EventKind::ImageReplaced { partition, .. }
-            | EventKind::ImageRestored { partition, .. } => partition,
+            | EventKind::ImageRestored { partition, .. } => Some(partition),
+            EventKind::Sealed(_) => None,
         }
     }
 }

@@ -130,6 +130,11 @@ pub enum Request<'a> {
         /// Which one.
         part: ImagePart,
     },
+    /// Overwrites the text that no running guest needs in its steady state: from then on
+    /// nothing can be started, and a guest that makes an exit which a sealed machine does not
+    /// answer stops its core. [`Answer::Sealed`](crate::Answer::Sealed), again for a machine
+    /// that is sealed already.
+    Seal,
 }
 
 impl<'a> Request<'a> {

@@ -269,6 +269,7 @@ proptest! {
         check_answer(Answer::Channel(channel));
         check_answer(Answer::Done);
         check_answer(Answer::Taken { bytes });
+        check_answer(Answer::Sealed(crate::Sealed { overwritten_bytes: bytes, text_bytes: bytes }));
         check_answer(Answer::Error(error));
         check_answer(Answer::Resources(Resources {
             heap_bytes: bytes,

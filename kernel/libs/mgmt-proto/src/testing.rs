@@ -12,8 +12,8 @@ use vdev::exit_reason::ExitReason;
 use crate::frame::{Envelope, encode};
 use crate::{
     Channel, Counters, Direction, Dropped, Error, Event, EventKind, ExitCounts, FRAME_BYTES, Fault,
-    FunctionStatus, Health, ImagePart, ImageStatus, MAX_DATA, Name, Origin, Reason, Request, State,
-    StopCause, StopManner, Summary,
+    FunctionStatus, Health, ImagePart, ImageStatus, MAX_DATA, Name, Origin, Reason, Request,
+    Sealed, State, StopCause, StopManner, Summary,
 };
 
 /// The frame of `request`.
@@ -132,6 +132,7 @@ pub fn request() -> impl Strategy<Value = Request<'static>> {
             Just(Request::Channel),
             Just(Request::ResetMachine),
             Just(Request::Resources),
+            Just(Request::Seal),
         ]
     });
     prop_oneof![about_one, with_data, begin, of_all]
@@ -232,6 +233,10 @@ pub fn event() -> impl Strategy<Value = Event> {
             },
             EventKind::ImageReplaced { partition, part },
             EventKind::ImageRestored { partition, part },
+            EventKind::Sealed(Sealed {
+                overwritten_bytes: numbers.0,
+                text_bytes: numbers.1
+            }),
         ];
         prop::sample::select(kinds).prop_map(move |kind| Event {
             milliseconds: numbers.1,
@@ -288,6 +293,7 @@ pub fn error() -> impl Strategy<Value = Error> {
             Error::ImageRefused {
                 why: Reason::new(why)
             },
+            Error::Sealed,
         ])
     })
 }

@@ -88,8 +88,6 @@ pub enum WriteOutcome {
     Ignore,
     /// Sets the guest's EFER; reserved bits are clear. The caller checks LME against paging.
     SetEfer(u64),
-    /// An inter-processor interrupt, for `icr::check`.
-    Icr(u64),
     /// Writes a local vector table register of the own APIC. The value is safe.
     LocalVectorTable {
         /// The register.
@@ -180,14 +178,13 @@ fn emulated_value(msr: u32, context: &Context) -> Option<u64> {
     })
 }
 
-/// Decides what a trapped WRMSR does.
+/// Decides what a trapped WRMSR does. One of [`X2APIC_ICR`] is for [`icr::check`](crate::icr).
 #[must_use]
 pub fn write(msr: u32, value: u64, context: &Context) -> WriteOutcome {
     if access(msr, context.processor).1 != Emulated {
         return WriteOutcome::Fault;
     }
     match msr {
-        X2APIC_ICR => WriteOutcome::Icr(value),
         EFER if value & !EFER_BITS == 0 => WriteOutcome::SetEfer(value),
         TSC | local_vector_table::CMCI | local_vector_table::THERMAL => WriteOutcome::Ignore,
         local_vector_table::PERFORMANCE..=local_vector_table::ERROR => {

@@ -17,6 +17,7 @@ use svm::{ExitCode, IoPermissionMap, MsrPermissionMap};
 use super::quick::Quick;
 use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start, open_native};
 use crate::cpu::core::{Kick, OutOfFrames};
+use crate::host::sealed_text::Table;
 use crate::host::{frames, paging};
 use enter::Block;
 
@@ -60,11 +61,17 @@ impl Backend for Svm {
     // INIT would reset the core before it can exit in QEMU.
     const KICK: Kick = Kick::NonMaskableInterrupt;
 
+    const CPUID_ALWAYS_EXITS: bool = false;
+
     type Tables = page_table::Nested;
     type Shared = Shared;
 
     fn check() -> Result<(), Missing> {
         features::check()
+    }
+
+    fn sealable() -> &'static Table {
+        Table::for_svm()
     }
 
     fn caution() -> Option<&'static str> {

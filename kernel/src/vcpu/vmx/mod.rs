@@ -19,6 +19,7 @@ use super::quick::Quick;
 use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start, open_native};
 use crate::cpu::core::{Kick, OutOfFrames};
 use crate::host::frames;
+use crate::host::sealed_text::Table;
 
 use enter::Block;
 pub use features::is_present;
@@ -55,11 +56,17 @@ impl Backend for Vmx {
     // It always makes a guest exit, and leaves NMIs to the guest.
     const KICK: Kick = Kick::Init;
 
+    const CPUID_ALWAYS_EXITS: bool = true;
+
     type Tables = page_table::Extended;
     type Shared = Shared;
 
     fn check() -> Result<(), Missing> {
         features::check()
+    }
+
+    fn sealable() -> &'static Table {
+        Table::for_vmx()
     }
 
     fn caution() -> Option<&'static str> {

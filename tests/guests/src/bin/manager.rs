@@ -74,7 +74,11 @@ fn see(client: &mut Client) -> Verdict {
         Answer::Events(page) => {
             let mut events = page.items.iter();
             let is_known = |text: &str| matches!(text, "alpha" | "beta");
-            events.find(|event| !is_known(event.partition().as_str()))
+            events.find(|event| {
+                event
+                    .partition()
+                    .is_none_or(|name| !is_known(name.as_str()))
+            })
         }
         _ => None,
     })?;

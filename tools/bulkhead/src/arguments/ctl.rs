@@ -93,6 +93,16 @@ pub enum CtlCommand {
     /// A transfer that broke off goes on where it stopped. The old image stays until the new
     /// one is whole and checked. A reset of the machine brings the bundle's images back.
     Replace(Replacing),
+    /// Overwrite what running guests do not need of Bulkhead: the dormant hypervisor.
+    ///
+    /// From then on nothing can be started, and a guest that does what needs Bulkhead, such as
+    /// a program's start where CPUID exits, stops its core for good. Only a reset of the
+    /// machine undoes it.
+    Seal {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Reset the machine, with all its partitions.
     Reset {
         /// Do not ask.

@@ -3,7 +3,7 @@
 use addr::ApicId;
 use mgmt_proto::{
     Answer, Channel, Counters, Event, Fault, FunctionStatus, ImageStatus, Name, Page, Request,
-    Summary,
+    Sealed, Summary,
 };
 use serde::de::DeserializeOwned;
 
@@ -167,6 +167,14 @@ impl Client {
     pub fn order(&mut self, request: &Request<'_>) -> Result<(), Problem> {
         match self.ask(request)?.answer() {
             Answer::Done => Ok(()),
+            _ => Err(Problem::Unexpected),
+        }
+    }
+
+    /// Seals the machine, or finds it sealed.
+    pub fn seal(&mut self) -> Result<Sealed, Problem> {
+        match self.ask(&Request::Seal)?.answer() {
+            Answer::Sealed(extent) => Ok(extent),
             _ => Err(Problem::Unexpected),
         }
     }

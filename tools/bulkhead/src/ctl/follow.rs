@@ -7,7 +7,7 @@ use mgmt_proto::{Event, EventKind, Fault};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::json;
+use super::{json, seal};
 use crate::arguments::Follow;
 use crate::channel::{Client, Records};
 use crate::output::{self, Format};
@@ -146,6 +146,7 @@ pub fn event_line(event: &Event) -> String {
         EventKind::ImageRestored { partition, part } => {
             format!("{partition}: {part} of the bundle again")
         }
+        EventKind::Sealed(extent) => seal::describe(&extent),
     };
     stamped(event.milliseconds, &what)
 }

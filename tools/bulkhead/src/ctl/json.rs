@@ -2,7 +2,7 @@
 
 use mgmt_proto::{
     Channel, Counters, Event, EventKind, Fault, FunctionStatus, Health, ImageStatus, Origin,
-    StopCause, Summary,
+    Sealed, StopCause, Summary,
 };
 use serde_json::{Map, Value, json};
 use vdev::exit_reason::ExitReason;
@@ -105,6 +105,14 @@ fn cause(cause: StopCause) -> Value {
     json!({ "cause": cause.name(), "text": cause.to_string() })
 }
 
+pub fn sealed(sealed: &Sealed) -> Value {
+    json!({
+        "event": "sealed",
+        "overwritten_bytes": sealed.overwritten_bytes,
+        "text_bytes": sealed.text_bytes,
+    })
+}
+
 pub fn event(number: u64, event: &Event) -> Value {
     let mut value = match event.kind {
         EventKind::Entered {
@@ -143,6 +151,7 @@ pub fn event(number: u64, event: &Event) -> Value {
             "partition": partition.as_str(),
             "part": part.name(),
         }),
+        EventKind::Sealed(extent) => sealed(&extent),
     };
     if let Value::Object(fields) = &mut value {
         fields.insert("number".into(), json!(number));

@@ -1,11 +1,11 @@
 //! `bulkhead ctl start`, `stop`, `restart` and `reset`.
 
-use std::io::{self, BufRead, IsTerminal};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mgmt_proto::{Error, Event, EventKind, Name, Request, State, StopManner};
 
+use super::confirm::Consent;
 use super::{follow, json};
 use crate::arguments::{Starting, Stopping};
 use crate::channel::Client;
@@ -160,18 +160,9 @@ impl Order {
     }
 }
 
-/// `bulkhead ctl reset`, if the user says that it is meant.
-pub fn reset_if_meant(client: &mut Client) -> Result<(), Problem> {
-    if confirm(client)? {
-        return reset(client);
-    }
-    Err(Problem::Here {
-        what: "nothing was done".into(),
-    })
-}
-
-/// `bulkhead ctl reset --yes`
-pub fn reset(client: &mut Client) -> Result<(), Problem> {
+/// `bulkhead ctl reset`
+pub fn reset(client: &mut Client, consent: Consent) -> Result<(), Problem> {
+    consent.require(client, "resets the whole machine")?;
     match client.order(&Request::ResetMachine) {
         // The machine was faster than its answer.
         Ok(()) | Err(Problem::Restarted) => {
@@ -180,22 +171,4 @@ pub fn reset(client: &mut Client) -> Result<(), Problem> {
         }
         Err(problem) => Err(problem),
     }
-}
-
-/// Whether the user means it.
-fn confirm(client: &mut Client) -> Result<bool, Problem> {
-    let partitions = client.partitions()?;
-    let running = partitions.iter().filter(|one| one.state == State::Running);
-    if !io::stdin().is_terminal() {
-        return Err(Problem::Here {
-            what: "this resets the whole machine: say --yes if that is meant".into(),
-        });
-    }
-    output::note(&format!(
-        "This resets the machine with its {} running partitions. Type `yes` if that is meant:",
-        running.count()
-    ));
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    Ok(read.is_ok() && answer.trim() == "yes")
 }

@@ -1,5 +1,6 @@
 //! `bulkhead ctl`: one machine, asked over its management channel.
 
+mod confirm;
 mod console;
 mod counters;
 mod follow;
@@ -7,10 +8,12 @@ mod json;
 mod lifecycle;
 mod list;
 mod replace;
+mod seal;
 mod show;
 
 use std::process::ExitCode;
 
+use confirm::Consent;
 pub use follow::event_line;
 
 use crate::arguments::{Ctl, CtlCommand};
@@ -44,7 +47,7 @@ fn try_run(arguments: &Ctl, format: Format) -> Result<(), Problem> {
             counters::counters(client, partition.as_deref(), format)
         }
         CtlCommand::Replace(replacing) => replace::run(client, replacing),
-        CtlCommand::Reset { yes: true } => lifecycle::reset(client),
-        CtlCommand::Reset { yes: false } => lifecycle::reset_if_meant(client),
+        CtlCommand::Seal { yes } => seal::seal(client, Consent::from_flag(*yes), format),
+        CtlCommand::Reset { yes } => lifecycle::reset(client, Consent::from_flag(*yes)),
     }
 }

@@ -333,3 +333,30 @@ fn the_machine_is_reset_only_if_that_is_meant() {
     bench.text(&["reset", "--yes"]);
     assert_eq!(bench.asked("ResetMachine"), 1);
 }
+
+#[test]
+fn the_machine_is_sealed_only_if_that_is_meant() {
+    let bench = Bench::new(Line::Good);
+    let text = bench.complaint(2, &["seal"]);
+    assert!(text.contains("say --yes if that is meant"), "{text}");
+    assert_eq!(bench.asked("Seal"), 0);
+    let text = bench.text(&["seal", "--yes"]);
+    assert!(text.contains("207501 of 283254 bytes"), "{text}");
+    // Again, it is sealed as it was.
+    bench.text(&["seal", "--yes"]);
+    let events = bench.text(&["events"]);
+    assert_eq!(
+        events.matches("the machine is sealed").count(),
+        1,
+        "{events}"
+    );
+}
+
+#[test]
+fn what_a_sealed_machine_refuses_has_its_reason() {
+    let bench = Bench::new(Line::Good);
+    bench.text(&["seal", "--yes"]);
+    let text = bench.complaint(1, &["restart", "--force", "alpha"]);
+    assert!(text.contains("the machine is sealed"), "{text}");
+    assert!(text.contains("after the machine's reset"), "{text}");
+}

@@ -4,8 +4,7 @@ use std::vec::Vec;
 
 use crate::testing::request_frame as frame;
 use crate::{
-    Answer, Bytes, Decoder, FRAME_BYTES, Hello, ImagePart, MAX_DATA, Name, State, StopManner,
-    VERSION,
+    Answer, Bytes, Decoder, FRAME_BYTES, Hello, MAX_DATA, Name, State, StopManner, VERSION,
 };
 
 use super::*;
@@ -222,19 +221,15 @@ fn another_version_is_told_ours() {
 fn an_unknown_kind_of_request_is_not_supported() {
     let mut bench = Bench::new();
     let unknown = with_payload_changed(&frame(5, SESSION, &Request::Hello), |payload| {
-        payload[10] = 19;
+        payload[10] = 20;
     });
     bench.send(&unknown, |_, answer| {
         assert_eq!(answer, Answer::Error(Error::Unsupported));
     });
     assert_eq!(bench.handler.asked, 0);
     // The last kind that is known: the number above has to move when one is added.
-    let last = Request::ReplaceUndo {
-        partition: Name::new("a").unwrap(),
-        part: ImagePart::Kernel,
-    };
-    let last = frame(6, SESSION, &last);
-    with_payload_changed(&last, |payload| assert_eq!(payload[10], 18));
+    let last = frame(6, SESSION, &Request::Seal);
+    with_payload_changed(&last, |payload| assert_eq!(payload[10], 19));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use image_room::{Announcement, Room};
 use mgmt_proto::{
     Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, Event, EventKind, ExitCounts,
     Fault, FunctionStatus, Handler, Health, Hello, ImagePart, ItemsWriter, MAX_DATA, Name, Page,
-    Request, State, StopCause, StopManner, Summary,
+    Request, Sealed, State, StopCause, StopManner, Summary,
 };
 use vdev::exit_reason::ExitReason;
 
@@ -37,6 +37,7 @@ pub struct Machine {
     /// The partition that asks, if it is no administrator.
     pub asker: Option<plan::Partition>,
     booted: Instant,
+    is_sealed: bool,
     buffers: [[u8; BODY_BYTES]; 3],
 }
 
@@ -155,6 +156,7 @@ impl Machine {
             asked: Vec::new(),
             asker: None,
             booted: Instant::now(),
+            is_sealed: false,
             buffers: [[0; BODY_BYTES]; 3],
         };
         let names: Vec<_> = machine.partitions.iter().map(|one| one.name).collect();
@@ -218,8 +220,10 @@ impl Machine {
     }
 
     fn start(&mut self, name: Name) -> Result<Answer<'static>, Error> {
+        let is_sealed = self.is_sealed;
         let partition = self.partition(name)?;
         match partition.state {
+            State::Stopped if is_sealed => return Err(Error::Sealed),
             State::Stopped => {}
             State::Running => return Ok(Answer::Done),
             state => return Err(Error::WrongState { state }),
@@ -245,6 +249,9 @@ impl Machine {
     }
 
     fn restart(&mut self, name: Name) -> Result<Answer<'static>, Error> {
+        if self.is_sealed {
+            return Err(Error::Sealed);
+        }
         let partition = self.partition(name)?;
         partition.restarts += 1;
         let end = if partition.is_broken {
@@ -321,8 +328,20 @@ impl Machine {
             Request::ReplaceCommit { partition } => self.commit(partition),
             Request::ReplaceUndo { partition, part } => self.undo(partition, part),
             Request::ResetMachine => Ok(Answer::Done),
+            Request::Seal => Ok(self.seal()),
             _ => Err(Error::Unsupported),
         }
+    }
+
+    fn seal(&mut self) -> Answer<'static> {
+        let extent = Sealed {
+            overwritten_bytes: 207_501,
+            text_bytes: 283_254,
+        };
+        if !std::mem::replace(&mut self.is_sealed, true) {
+            self.happened(EventKind::Sealed(extent));
+        }
+        Answer::Sealed(extent)
     }
 
     fn hello(&self) -> Answer<'_> {
@@ -423,7 +442,7 @@ impl Handler for Machine {
         let changes = request.happens_once()
             || matches!(
                 request,
-                Request::ReplaceBegin { .. } | Request::ReplaceChunk { .. }
+                Request::ReplaceBegin { .. } | Request::ReplaceChunk { .. } | Request::Seal
             );
         let answer = if changes {
             self.change(request)

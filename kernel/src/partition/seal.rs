@@ -1,0 +1,49 @@
+//! Sealing the machine: what only starting guests need, and guests that set themselves up, is
+//! overwritten. What runs goes on; it can be stopped, and nothing can be started.
+
+use lifecycle::State;
+
+use super::custody::Custody;
+use crate::cpu::hold;
+use crate::host::sealed_text::{self, Extent, Table};
+
+/// Why the machine is not sealed. Nothing has changed then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSealed {
+    /// The kernel was built without the table of what may be overwritten.
+    NoTable,
+    /// A partition is on its way from one state to another.
+    Unsteady(State),
+    /// A core stays in root mode, for it has crashed there or waits for a device.
+    CoreStays,
+}
+
+/// Overwrites what `table` names and closes the way to it, for good. A machine that is sealed
+/// already is left as it is.
+///
+/// # Errors
+/// Nothing is done while a partition is being started or stopped, or a core cannot be held.
+pub fn seal(custodies: &mut [Custody], table: &'static Table) -> Result<Extent, NotSealed> {
+    if let Some(extent) = sealed_text::extent() {
+        return Ok(extent);
+    }
+    if table.is_empty() {
+        return Err(NotSealed::NoTable);
+    }
+    let lifecycles = custodies.iter().map(Custody::lifecycle);
+    if let Some(unsteady) = { lifecycles }.find(|one| !one.is_steady()) {
+        return Err(NotSealed::Unsteady(unsteady.state()));
+    }
+    let owned = custodies.iter().map(|custody| custody.partition);
+    let cores = owned.flat_map(|partition| partition.cores.iter().copied());
+    let overwrite = || {
+        // SAFETY: all cores that run guests stand at the beginning of their loop, which stays,
+        // and serialise before they go on; cores that nobody owns wait in that loop; this one
+        // serialises by its loads of CR0. Guests' exits are answered by what stays, or end
+        // in a crash record; nothing is started from here on, because of `Custody::seal`.
+        unsafe { sealed_text::overwrite(table) }
+    };
+    let extent = hold::while_standing(cores, overwrite).map_err(|_| NotSealed::CoreStays)?;
+    custodies.iter_mut().for_each(Custody::seal);
+    Ok(extent)
+}

@@ -1,0 +1,128 @@
+use super::*;
+
+/// A function for each of `all`, 16 bytes long and 16 bytes apart from the next: what it calls,
+/// and what it takes the address of.
+fn graph(all: &[(&[Index], &[Index])]) -> Graph {
+    let function = |(number, (calls, takes)): (usize, &(&[Index], &[Index]))| Function {
+        names: vec![format!("f{number}")],
+        start: 32 * number as u64,
+        end: 32 * number as u64 + 16,
+        calls: calls.iter().copied().collect(),
+        takes: takes.iter().copied().collect(),
+    };
+    Graph {
+        functions: all.iter().enumerate().map(function).collect(),
+        in_data: BTreeSet::new(),
+    }
+}
+
+const ENTRY: Index = 0;
+const LOOP: Index = 1;
+const HANDLER: Index = 2;
+
+/// Function 0 is where the machine begins, 1 its loop, and 2 the handler that is cut.
+fn knowledge() -> Knowledge {
+    Knowledge {
+        entry: [ENTRY].into(),
+        never: BTreeSet::new(),
+        roots: [LOOP].into(),
+        cut: [HANDLER].into(),
+    }
+}
+
+#[test]
+fn what_only_the_handler_needs_is_sealed_and_what_only_boot_needs_is_past() {
+    let graph = graph(&[
+        (&[LOOP, 3], &[]),
+        (&[HANDLER, 4], &[]),
+        (&[4, 5], &[]),
+        (&[], &[]),
+        (&[], &[]),
+        (&[6], &[]),
+        (&[], &[]),
+    ]);
+    let verdict = graph.judge(&knowledge());
+    assert_eq!(verdict.stays, [LOOP, 4].into());
+    assert_eq!(verdict.sealed, [HANDLER, 5, 6].into());
+    assert_eq!(verdict.past, [ENTRY, 3].into());
+}
+
+#[test]
+fn what_boot_has_taken_the_address_of_stays_with_all_that_it_needs() {
+    let graph = graph(&[
+        (&[LOOP], &[3]),
+        (&[HANDLER], &[]),
+        (&[4], &[]),
+        (&[4], &[]),
+        (&[], &[]),
+    ]);
+    let verdict = graph.judge(&knowledge());
+    assert_eq!(verdict.stays, [LOOP, 3, 4].into());
+    assert_eq!(verdict.sealed, [HANDLER].into());
+}
+
+#[test]
+fn what_the_handler_has_taken_the_address_of_stays_but_not_what_it_calls() {
+    let graph = graph(&[
+        (&[LOOP], &[]),
+        (&[HANDLER], &[]),
+        (&[3], &[4]),
+        (&[], &[]),
+        (&[], &[]),
+    ]);
+    let verdict = graph.judge(&knowledge());
+    assert_eq!(verdict.stays, [LOOP, 4].into());
+    assert_eq!(verdict.sealed, [HANDLER, 3].into());
+}
+
+#[test]
+fn what_data_refer_to_stays_with_all_that_it_needs() {
+    let mut graph = graph(&[
+        (&[LOOP], &[]),
+        (&[HANDLER], &[]),
+        (&[3, 4], &[]),
+        (&[4], &[]),
+        (&[], &[]),
+    ]);
+    graph.in_data.insert(3);
+    assert_eq!(graph.judge(&knowledge()).stays, [LOOP, 3, 4].into());
+}
+
+#[test]
+fn what_is_cut_does_not_stay_although_boot_has_its_address() {
+    let graph = graph(&[(&[LOOP], &[HANDLER]), (&[], &[]), (&[], &[])]);
+    assert_eq!(graph.judge(&knowledge()).sealed, [HANDLER].into());
+}
+
+#[test]
+fn addresses_taken_by_what_never_runs_keep_nothing() {
+    let graph = graph(&[
+        (&[LOOP, 3], &[]),
+        (&[HANDLER], &[]),
+        (&[], &[]),
+        (&[], &[4]),
+        (&[], &[]),
+    ]);
+    let mut knowledge = knowledge();
+    assert!(graph.judge(&knowledge).stays.contains(&4));
+    knowledge.never.insert(3);
+    assert_eq!(graph.judge(&knowledge).past, [ENTRY, 3, 4].into());
+}
+
+#[test]
+fn functions_that_call_one_another_end() {
+    let graph = graph(&[
+        (&[LOOP], &[]),
+        (&[HANDLER, LOOP], &[]),
+        (&[HANDLER, 1], &[]),
+    ]);
+    assert_eq!(graph.judge(&knowledge()).stays, [LOOP].into());
+}
+
+#[test]
+fn neighbours_are_one_range_with_the_padding_between_them() {
+    let graph = graph(&[(&[], &[]), (&[], &[]), (&[], &[]), (&[], &[]), (&[], &[])]);
+    let ranges = graph.ranges(|index| index != 2);
+    assert_eq!(ranges, [(0, 48), (96, 144)]);
+    assert!(graph.ranges(|_| false).is_empty());
+}
