@@ -98,8 +98,8 @@ fn ensure_refused(channel: &mut Channel, request: &Request<'_>) -> Result<()> {
 fn start(bench: &Bench, [alpha, beta]: [Guest; 2]) -> Result<Emulator> {
     let (machine, guests) = if bench.has(Need::Nvme) {
         let guests = [
-            alpha.with_virtual_function(1),
-            beta.with_virtual_function(2),
+            alpha.with_virtual_function(1).with_argument("namespace=2"),
+            beta.with_virtual_function(2).with_argument("namespace=3"),
         ];
         (bench.machine_with_nvme()?, guests)
     } else {
