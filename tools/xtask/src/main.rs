@@ -211,32 +211,30 @@ fn execute(task: &Task) -> Result<bool> {
             };
             soak::run(&paths, *machine, [*tiny, *linux], format)
         }
-        Task::Demo {
-            demo: Demo::Dormant { list: true, .. },
-        } => {
-            build(&paths)?;
-            seal::list(&paths.linked_kernel()).map(|()| true)
-        }
-        Task::Demo {
-            demo:
-                Demo::Dormant {
-                    provoke_exit,
-                    seconds,
-                    json,
-                    ..
-                },
-        } => {
-            let wish = if *provoke_exit {
-                dormant::Wish::ProvokeExit
-            } else {
-                dormant::Wish::WorkOn
-            };
-            dormant::run(&paths, wish, Duration::from_secs(*seconds), *json)
-        }
+        Task::Demo { demo } => show(&paths, demo),
         Task::Lint => lint::run(&paths),
         Task::Symbolize { elf } => symbolize::run(&paths, elf.as_deref()).map(|()| true),
         Task::Prepush => prepush(&paths),
     }
+}
+
+fn show(paths: &Paths, demo: &Demo) -> Result<bool> {
+    let Demo::Dormant {
+        list,
+        provoke_exit,
+        seconds,
+        json,
+    } = demo;
+    if *list {
+        build(paths)?;
+        return seal::list(&paths.linked_kernel()).map(|()| true);
+    }
+    let wish = if *provoke_exit {
+        dormant::Wish::ProvokeExit
+    } else {
+        dormant::Wish::WorkOn
+    };
+    dormant::run(paths, wish, Duration::from_secs(*seconds), *json)
 }
 
 fn build(paths: &Paths) -> Result<()> {
