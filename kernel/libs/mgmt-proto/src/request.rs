@@ -139,7 +139,7 @@ pub enum Request<'a> {
 
 impl<'a> Request<'a> {
     /// The number of kinds. A test holds it against the enumeration.
-    pub(crate) const KINDS: u8 = 19;
+    pub(crate) const KINDS: u8 = 20;
 
     /// The request that `body` is.
     ///
