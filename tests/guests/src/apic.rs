@@ -102,6 +102,20 @@ pub fn start_timer(vector: u8, count: u32) -> Result<(), Exception> {
     write_msr(TIMER_INITIAL_COUNT, count.into())
 }
 
+/// Prepares the timer for [`start_once`].
+///
+/// # Errors
+/// The [`Exception`] that a register raised.
+pub fn prepare_timer(vector: u8) -> Result<(), Exception> {
+    write_msr(TIMER_DIVIDE, DIVIDE_BY_1)?;
+    write_msr(TIMER_ENTRY, vector.into())
+}
+
+/// Lets the timer, which was prepared, raise one interrupt in `count` ticks of its clock.
+pub fn start_once(count: u32) {
+    crate::instruction::write_register(TIMER_INITIAL_COUNT, count.into());
+}
+
 /// Stops the timer.
 ///
 /// # Errors

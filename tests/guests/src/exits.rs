@@ -55,12 +55,11 @@ impl Counts {
     #[must_use]
     pub fn read() -> Self {
         let mut counts = [0; ExitReason::COUNT];
-        if are_counted() {
-            for (subleaf, count) in (0_u32..).zip(&mut counts) {
-                let answer = cpuid(COUNT_LEAF, subleaf);
-                if answer.ecx == 1 {
-                    *count = wide(answer);
-                }
+        let counted = are_counted();
+        for (subleaf, count) in (0_u32..).zip(&mut counts) {
+            let answer = cpuid(COUNT_LEAF, subleaf);
+            if counted && answer.ecx == 1 {
+                *count = wide(answer);
             }
         }
         Self(counts)

@@ -2,7 +2,8 @@
 //!
 //! Every vector has a gate to a stub of 16 bytes. Exceptions (vectors 0 to 31 without the
 //! NMI) end the [`catch`] that they happen in, or the guest. Everything else is counted and,
-//! from vector 32 on, acknowledged at the local APIC. So is a debug exception in a [`step`].
+//! from vector 32 on, acknowledged at the local APIC. So is a debug exception in a [`step`]. On
+//! the vector [`STAMPED`] the first thing that happens is a look at the time.
 //!
 //! Not handled: an exception on another core than the boot core, which ends the guest.
 
@@ -25,6 +26,8 @@ const INTERRUPT_GATE: u64 = 0x8e;
 pub const DEBUG: u8 = 1;
 /// The vector of a non-maskable interrupt.
 pub const NMI: u8 = 2;
+/// The vector whose handler begins with reading the time-stamp counter, see [`stamp`].
+pub const STAMPED: u8 = 0x71;
 /// The first vector that is no exception.
 const FIRST_INTERRUPT: u64 = 32;
 
@@ -34,6 +37,8 @@ static TABLE: [[AtomicU64; 2]; VECTORS] = [const { [const { AtomicU64::new(0) };
 static RECEIVED: [AtomicU32; VECTORS] = [const { AtomicU32::new(0) }; VECTORS];
 /// While this is set, the handler of an NMI counts and does not return.
 pub static HOLD_NMI: AtomicBool = AtomicBool::new(false);
+/// The time-stamp counter as the handler of [`STAMPED`] began last.
+static STAMP: AtomicU64 = AtomicU64::new(0);
 /// Whether debug exceptions are counted and gone on from.
 static STEPS: AtomicBool = AtomicBool::new(false);
 /// The stack pointer that ends the running `catch`, or 0.
@@ -44,7 +49,7 @@ static CAUGHT: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 global_asm!(
     r#"
     .pushsection .text.interrupts, "ax"
-    .global interrupt_stubs, catch_call, catch_resume
+    .global interrupt_stubs, interrupt_stamped, catch_call, catch_resume
     // Vectors 8, 10 to 14, 17, 21, 29 and 30 come with an error code.
     .set vector, 0
     .align 16
@@ -58,6 +63,16 @@ interrupt_stubs:
     jmp interrupt_common
     .set vector, vector + 1
     .endr
+
+interrupt_stamped:
+    push rax
+    push rdx
+    rdtsc
+    mov dword ptr [{stamp}], eax
+    mov dword ptr [{stamp} + 4], edx
+    pop rdx
+    pop rax
+    jmp interrupt_stubs + 16 * {stamped}
 
 interrupt_common:
     push rax
@@ -125,11 +140,14 @@ catch_resume:
     pop rbx
     ret
     .popsection
-    "#
+    "#,
+    stamp = sym STAMP,
+    stamped = const STAMPED,
 );
 
 unsafe extern "C" {
     static interrupt_stubs: u8;
+    static interrupt_stamped: u8;
     /// Calls `function` with `argument` and notes in `recovery` how to come back early.
     fn catch_call(
         function: extern "C" fn(*mut u8),
@@ -144,14 +162,14 @@ unsafe extern "C" {
 pub fn load() {
     let stubs = (&raw const interrupt_stubs).expose_provenance();
     let mut stub = u64::try_from(stubs).unwrap_or(0);
-    for [low, high] in &TABLE {
-        let gate = (stub & 0xffff)
-            | CODE_SELECTOR << 16
-            | INTERRUPT_GATE << 40
-            | (stub >> 16 & 0xffff) << 48;
-        low.store(gate, Ordering::Relaxed);
-        high.store(stub >> 32, Ordering::Relaxed);
+    for gate in &TABLE {
+        set_gate(gate, stub);
         stub = stub.wrapping_add(STUB_BYTES);
+    }
+    let stamped = (&raw const interrupt_stamped).expose_provenance();
+    let stamped = u64::try_from(stamped).unwrap_or(0);
+    if let Some(gate) = TABLE.get(usize::from(STAMPED)) {
+        set_gate(gate, stamped);
     }
     let mut pointer = [0_u8; 10];
     pointer[..2].copy_from_slice(&0xfff_u16.to_le_bytes());
@@ -160,6 +178,19 @@ pub fn load() {
     // SAFETY: the operand is the limit and the base of a table that lives for ever and whose
     // gates lead to stubs that keep every register.
     unsafe { asm!("lidt [{}]", in(reg) pointer.as_ptr(), options(nostack, preserves_flags)) };
+}
+
+fn set_gate([low, high]: &[AtomicU64; 2], stub: u64) {
+    let gate =
+        (stub & 0xffff) | CODE_SELECTOR << 16 | INTERRUPT_GATE << 40 | (stub >> 16 & 0xffff) << 48;
+    low.store(gate, Ordering::Relaxed);
+    high.store(stub >> 32, Ordering::Relaxed);
+}
+
+/// The time-stamp counter at the beginning of the last handler on [`STAMPED`].
+#[must_use]
+pub fn stamp() -> u64 {
+    STAMP.load(Ordering::Relaxed)
 }
 
 /// The interrupts that have been received on `vector` so far.

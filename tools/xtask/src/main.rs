@@ -89,17 +89,7 @@ enum Task {
         machine: Option<Choice>,
     },
     /// Count exits, instructions, bytes and lines, and compare with what is committed
-    Bench {
-        /// What takes a few minutes; a number that got worse is an error
-        #[arg(long)]
-        gate: bool,
-        /// Put the numbers in place of the committed ones
-        #[arg(long)]
-        commit: bool,
-        /// Nothing of that: the same work on the bare machine and under another hypervisor, too
-        #[arg(long, value_name = "RIVAL", conflicts_with_all = ["gate", "commit"])]
-        compare: Option<Rival>,
-    },
+    Bench(bench::Arguments),
     /// Restart guests over and over beside one that computes, and count everything
     Soak {
         /// How often a bare guest is restarted
@@ -193,11 +183,7 @@ fn execute(task: &Task) -> Result<bool> {
             let machines = machine.map_or_else(|| TESTED.to_vec(), |machine| vec![machine]);
             test::run(&paths, filter.as_deref(), *cases, &machines)
         }
-        Task::Bench {
-            compare: Some(Rival::Kvm),
-            ..
-        } => compare(&paths).map(|()| true),
-        Task::Bench { gate, commit, .. } => bench(&paths, *gate, *commit),
+        Task::Bench(arguments) => bench(&paths, *arguments),
         Task::Soak {
             tiny,
             linux,
@@ -245,24 +231,13 @@ fn build(paths: &Paths) -> Result<()> {
     bare::build_test_guests(paths, &toolchain)
 }
 
-fn bench(paths: &Paths, gate: bool, commit: bool) -> Result<bool> {
-    let extent = if gate {
-        bench::Extent::Gate
-    } else {
-        bench::Extent::Full
-    };
-    let usage = if commit {
-        bench::Use::Commit
-    } else {
-        bench::Use::Compare
-    };
+fn bench(paths: &Paths, arguments: bench::Arguments) -> Result<bool> {
+    if let Some(Rival::Kvm) = arguments.compare {
+        build(paths)?;
+        return bench::compare::run(paths).map(|()| true);
+    }
     let linux = run::prepare(paths, Choice::Qemu, None)?;
-    bench::run(paths, &linux, extent, usage)
-}
-
-fn compare(paths: &Paths) -> Result<()> {
-    build(paths)?;
-    bench::compare::run(paths)
+    bench::run(paths, &linux, arguments)
 }
 
 fn prepush(paths: &Paths) -> Result<bool> {
@@ -274,5 +249,5 @@ fn prepush(paths: &Paths) -> Result<bool> {
         && test::run(paths, None, false, &TESTED)?
         && holds(Choice::Qemu)?
         && holds(Choice::Bochs)?
-        && bench(paths, true, false)?)
+        && bench(paths, bench::Arguments::GATE)?)
 }

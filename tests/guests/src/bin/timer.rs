@@ -8,7 +8,7 @@
 #![no_main]
 
 use test_guests::exits::{Counts, ExitReason};
-use test_guests::interrupts::received;
+use test_guests::interrupts::{received, received_elsewhere};
 use test_guests::{Failure, Verdict, apic, command_line, ensure, exits, guest, instruction, say};
 
 guest!(main);
@@ -42,6 +42,8 @@ fn main() -> Verdict {
         others == 0,
         "{others} exits in {interrupts} timer interrupts"
     );
+    let foreign = received_elsewhere(&[VECTOR]);
+    ensure!(foreign == 0, "{foreign} interrupts of others");
     say!("counted by Bulkhead: {}", exits::are_counted());
     Ok(())
 }

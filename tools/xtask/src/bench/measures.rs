@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use cases::plans::Guest;
 use harness::count::{Count, Exits};
 
+use super::latency::Latency;
 use super::lines;
 use super::run::{self, Outcome, Runner, Time};
 use crate::paths::Paths;
@@ -37,6 +38,8 @@ pub struct Results {
     pub exits: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     /// Exits by their length in instructions, by reason.
     pub lengths: BTreeMap<&'static str, BTreeMap<u64, u64>>,
+    /// How late interrupts are, where that was measured.
+    pub latency: Option<Latency>,
 }
 
 /// How much is measured.
@@ -60,22 +63,15 @@ const SIZE_PERCENT: u64 = 2;
 const LINUX_PERCENT: u64 = 10;
 
 impl Results {
-    /// Measures.
-    pub fn collect(
-        paths: &Paths,
-        runner: &Runner,
-        linux: &Prepared,
-        extent: Extent,
-    ) -> Result<Self> {
-        let mut results = Self::default();
-        results.interrupts(runner)?;
-        results.storage(runner, extent)?;
-        results.inter_processor_interrupts(runner)?;
-        results.computing(runner)?;
-        results.boot(runner)?;
-        results.linux(runner, linux)?;
-        results.lines(paths)?;
-        Ok(results)
+    /// All that is measured in QEMU.
+    pub fn qemu(&mut self, runner: &Runner, linux: &Prepared, extent: Extent) -> Result<()> {
+        self.interrupts(runner)?;
+        self.storage(runner, extent)?;
+        self.inter_processor_interrupts(runner)?;
+        self.storm(runner)?;
+        self.computing(runner)?;
+        self.boot(runner)?;
+        self.linux(runner, linux)
     }
 
     /// Adds a number of which two runs are equal.
@@ -218,7 +214,8 @@ impl Results {
         self.within(LINUX_PERCENT);
     }
 
-    fn lines(&mut self, paths: &Paths) -> Result<()> {
+    /// How much code there is.
+    pub fn lines(&mut self, paths: &Paths) -> Result<()> {
         let lines = lines::count(&paths.root)?;
         let what = "lines of code in root mode, both back ends, tests apart";
         self.add("lines", what, lines.all, 8_000);

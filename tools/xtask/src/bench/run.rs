@@ -14,14 +14,18 @@ use harness::{
 };
 use vdev::ExitReason;
 
+use super::trace::{self, Trace};
 use crate::count::{self, Plugin};
 use crate::paths::Paths;
 use crate::run::{LISTEN, Prepared};
 
-/// How long a run may take.
-const LIMIT: Duration = Duration::from_secs(900);
+/// How long a run may take: a million interrupts of a function take a quarter of an hour.
+const LIMIT: Duration = Duration::from_secs(3600);
 /// How long QEMU may take to come to an end that is due.
 const END_LIMIT: Duration = Duration::from_secs(120);
+
+/// The file for QEMU's trace.
+const TRACE: &str = "trace.log";
 
 /// Lets the plugin end QEMU at the first VMRUN.
 const UNTIL_FIRST_GUEST: &str = ",end=first-guest";
@@ -59,6 +63,17 @@ pub struct Linux {
     pub options: &'static str,
 }
 
+/// A run of a guest beside others, until it ends.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    /// What it gave for that guest.
+    pub outcome: Outcome,
+    /// What QEMU traced.
+    pub trace: Trace,
+    /// How often the others began anew.
+    pub restarts: usize,
+}
+
 /// Runs things and counts.
 #[derive(Debug, Clone)]
 pub struct Runner {
@@ -90,6 +105,31 @@ impl Runner {
         let output = self.watch(&bench, &mut machine, "");
         let emulator = bench.start(&machine, &plans::source(&machine, guests))?;
         self.finish(emulator, &output)
+    }
+
+    /// Bulkhead with bare guests, until `alpha`, the first, has switched its partition off.
+    pub fn beside(&self, name: &str, guests: &[Guest]) -> Result<Beside> {
+        let bench = self.in_folder(name)?;
+        let mut machine = bench.machine_with_nvme()?;
+        let traced = bench.folder.join(TRACE);
+        let options = trace::EVENTS.iter().flat_map(|event| ["-trace", event]);
+        machine.extra.extend(options.map(str::to_owned));
+        let file = ["-D".to_owned(), traced.display().to_string()];
+        machine.extra.extend(file);
+        let output = self.watch(&bench, &mut machine, "");
+        let mut emulator = bench.start(&machine, &plans::source(&machine, guests))?;
+        let is_last =
+            |event: &Event| matches!(event, Event::Stopped { name, .. } if name == "alpha");
+        let outcome = self.listen(&mut emulator, &output, is_last)?;
+        outcome.check(1)?;
+        let messages = emulator.history().iter().map(|line| Message::parse(line));
+        let starts =
+            messages.filter(|message| matches!(message, Message::Event(Event::Started { .. })));
+        Ok(Beside {
+            outcome,
+            trace: Trace(fs::read_to_string(&traced)?),
+            restarts: starts.count(),
+        })
     }
 
     /// Bulkhead's instructions from its entry to the first guest's, one in each partition.
@@ -189,6 +229,18 @@ impl Runner {
 
     /// Waits for the end of all partitions, and holds both counts against one another.
     fn finish(&self, mut emulator: Emulator, output: &Path) -> Result<Outcome> {
+        let is_last = |event: &Event| *event == Event::Halted;
+        let outcome = self.listen(&mut emulator, output, is_last)?;
+        outcome.check(usize::MAX)?;
+        Ok(outcome)
+    }
+
+    fn listen(
+        &self,
+        emulator: &mut Emulator,
+        output: &Path,
+        is_last: impl Fn(&Event) -> bool,
+    ) -> Result<Outcome> {
         emulator.limit(LIMIT);
         let mut record = Record::default();
         loop {
@@ -199,7 +251,7 @@ impl Runner {
                     if let Some(why) = message.given_up() {
                         bail!("{why}");
                     }
-                    if message == Message::Event(Event::Halted) {
+                    if matches!(&message, Message::Event(event) if is_last(event)) {
                         break;
                     }
                 }
@@ -208,13 +260,11 @@ impl Runner {
                 Heard::Silence => {}
             }
         }
-        end(&mut emulator)?;
-        let outcome = Outcome {
+        end(emulator)?;
+        Ok(Outcome {
             count: count::read(output)?,
             summary: record.summary(None),
-        };
-        outcome.check()?;
-        Ok(outcome)
+        })
     }
 }
 
@@ -258,9 +308,10 @@ impl Outcome {
         exits.filter(move |exits| exits.kind.space == space)
     }
 
-    /// Bulkhead's own counters must agree with what was seen from outside, exactly.
-    fn check(&self) -> Result<()> {
-        for (index, partition) in self.summary.partitions.iter().enumerate() {
+    /// Bulkhead's own counters for the first `count` partitions must agree with what was seen
+    /// from outside, exactly.
+    fn check(&self, count: usize) -> Result<()> {
+        for (index, partition) in self.summary.partitions.iter().take(count).enumerate() {
             let cause = partition.cause.as_deref();
             ensure!(
                 cause == Some("poweroff"),
