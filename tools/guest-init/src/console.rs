@@ -36,7 +36,7 @@ const MOST_SET_UP_EXITS: u64 = 120;
 
 /// Loads the driver of the console without exits, if the kernel is to print there, and reports
 /// what that has cost.
-pub fn start(command_line: &str) -> io::Result<()> {
+pub fn start(command_line: &str, cores: usize) -> io::Result<()> {
     let mut words = command_line.split_whitespace();
     if !words.any(|word| word == "console=hvc0") {
         return Ok(());
@@ -45,10 +45,11 @@ pub fn start(command_line: &str) -> io::Result<()> {
     modules::load("virtio_pci")?;
     modules::load("virtio_console")?;
     let exits = window.close();
-    let total = exits::total(&exits);
+    // On several cores the kernel's own interrupts between them are as many as it likes.
+    let judged = exits::judged(cores, &exits);
     let is_there = Path::new(EXITLESS).exists();
-    Finding::new("console", is_there && total <= MOST_SET_UP_EXITS)
-        .number("total", total)
+    Finding::new("console", is_there && judged <= MOST_SET_UP_EXITS)
+        .number("judged", judged)
         .raw("exits", &exits::to_json(&exits))
         .print();
     Ok(())

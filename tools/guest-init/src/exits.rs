@@ -78,7 +78,7 @@ pub fn measure_all(
 
 /// Prints a finding for the exits of the boot, which are `boot`.
 pub fn check_boot(expectation: &Expectation, boot: &Counters) {
-    let judged = judged_of_boot(expectation.cores, boot);
+    let judged = judged(expectation.cores, boot);
     Finding::new("exits_boot", judged <= expectation.boot_exits)
         .number("total", total(boot))
         .number("judged", judged)
@@ -190,9 +190,9 @@ fn is_exitless(cores: usize, counters: &Counters) -> bool {
     })
 }
 
-/// The exits of a boot that count: those for other reasons than CPUID and, on several cores,
+/// The exits of a boot, or a driver's set-up, that count: those for other reasons than CPUID and, on several cores,
 /// inter-processor interrupts.
-fn judged_of_boot(cores: usize, counters: &Counters) -> u64 {
+pub fn judged(cores: usize, counters: &Counters) -> u64 {
     let counts = |reason: ExitReason| match reason {
         ExitReason::Cpuid => false,
         ExitReason::IcrWrite => cores == 1,
@@ -252,9 +252,9 @@ mod tests {
     #[test]
     fn a_boot_is_judged_by_all_but_cpuid_and_interrupts_between_cores() {
         for reason in ExitReason::ALL {
-            let one = judged_of_boot(1, &counters(reason.index(), 7));
+            let one = judged(1, &counters(reason.index(), 7));
             assert_eq!(one, if reason == ExitReason::Cpuid { 0 } else { 7 });
-            let two = judged_of_boot(2, &counters(reason.index(), 7));
+            let two = judged(2, &counters(reason.index(), 7));
             let free = [ExitReason::Cpuid, ExitReason::IcrWrite].contains(&reason);
             assert_eq!(two, if free { 0 } else { 7 });
         }

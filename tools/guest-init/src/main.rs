@@ -55,8 +55,8 @@ fn run() -> io::Result<()> {
     system::detach_standard_streams()?;
     console::prepare()?;
     let command_line = fs::read_to_string("/proc/cmdline")?;
-    console::start(&command_line)?;
     let expectation = Expectation::parse(&command_line);
+    console::start(&command_line, expectation.cores)?;
     system::lock_memory()?;
     if !expectation.is_loading_by_itself() {
         if expectation.has_disk() {
