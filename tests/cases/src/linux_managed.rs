@@ -26,11 +26,11 @@ fn plan(machine: &Machine) -> String {
     let works = |guest: Guest| guest.with_argument("bulkhead.mode=io");
     let alpha = works(Guest::linux("alpha", &[1], (plans::ALPHA_START, 512)));
     let beta = works(Guest::linux("beta", &[2], (0x2800_0000, 256)));
-    let gamma = Guest::linux("gamma", &[3], (0x3800_0000, 256));
+    let gamma = Guest::linux("gamma", &[3], (0x3800_0000, 256)).without_serial_console();
     let guests = [
         alpha.with_virtual_function(1),
         beta.with_virtual_function(2),
-        gamma.with_argument("console=hvc0 bulkhead.functions=0 bulkhead.mode=echo"),
+        gamma.with_argument("bulkhead.functions=0 bulkhead.mode=echo"),
     ];
     plans::with_management(&plans::source(machine, &guests), "0x2f8")
 }

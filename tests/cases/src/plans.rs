@@ -85,6 +85,16 @@ impl Guest {
         Self::new((name, image), cores, memory).with_argument("console=ttyS0 quiet")
     }
 
+    /// The same stock Linux, printing on the console without exits alone.
+    #[must_use]
+    pub fn without_serial_console(self) -> Self {
+        let command_line = self.command_line.replace("console=ttyS0", "console=hvc0");
+        Self {
+            command_line,
+            ..self
+        }
+    }
+
     /// The same stock Linux with the user's tool.
     #[must_use]
     pub fn with_tool(self) -> Self {
