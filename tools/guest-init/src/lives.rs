@@ -29,6 +29,8 @@ use crate::system;
 const ROUND_BYTES: u64 = 4 << 20;
 /// How many reads the end `load` has under way.
 const READERS: usize = 32;
+/// The stack of each of them.
+const READER_STACK_BYTES: usize = 256 << 10;
 
 /// What a guest has found at its beginning.
 #[derive(Debug, Default)]
@@ -84,20 +86,23 @@ pub fn live(expectation: &Expectation, boot: &Counters) -> io::Result<()> {
     }
     let left = Finding::new("left", true).number("filled_bytes", filled);
     if let ("load", Some((disk, _))) = (end, &found.disk) {
-        read_for_ever(disk, &left);
+        read_for_ever(disk, &left)?;
     }
     left.print();
     end_by(end)
 }
 
 /// Has many reads under way; returns if they fail.
-fn read_for_ever(disk: &Disk, left: &Finding) {
+fn read_for_ever(disk: &Disk, left: &Finding) -> io::Result<()> {
     thread::scope(|scope| {
         for _ in 0..READERS {
-            scope.spawn(|| disk.read_end_for_ever());
+            // All memory is locked: so much is taken at once.
+            let reader = thread::Builder::new().stack_size(READER_STACK_BYTES);
+            reader.spawn_scoped(scope, || disk.read_end_for_ever())?;
         }
         left.print();
-    });
+        Ok(())
+    })
 }
 
 fn end_by(end: &str) -> io::Result<()> {
