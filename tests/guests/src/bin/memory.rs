@@ -11,11 +11,11 @@ use test_guests::{Failure, Verdict, command_line, ensure, guest, say};
 
 guest!(main);
 
-/// The I/O APIC, HPET, TPM, VT-d registers, local APIC and firmware of a PC, the hole behind low
-/// RAM, and what is beside the configuration space and the synthetic functions.
+/// The page behind the I/O APIC, HPET, TPM, VT-d registers, local APIC and firmware of a PC, the hole
+/// behind low RAM, and what is beside the configuration space and the synthetic functions.
 const ADDRESSES: [u64; 9] = [
     0x9000_0000,
-    0xfec0_0000,
+    0xfec0_1000,
     0xfed0_0000,
     0xfed4_0000,
     0xfed9_0000,
