@@ -9,7 +9,8 @@ use x86_64::registers::control::Cr2;
 use crate::cpu::core::Core;
 use crate::cpu::interrupts::Frame;
 use crate::host::console::print_after_crash;
-use crate::host::{paging, sealed_text};
+use crate::host::given_up::{self, Since};
+use crate::host::paging;
 
 const BREAKPOINT_VECTOR: u64 = 3;
 /// How many return addresses are printed.
@@ -48,13 +49,20 @@ macro_rules! record {
 
 /// Records an exception in root mode and stops this core.
 pub fn exception(frame: &Frame) -> ! {
-    // INT3 is one byte long.
-    let executed = frame.rip.wrapping_sub(1);
-    if frame.vector == BREAKPOINT_VECTOR && sealed_text::covers(executed) {
-        record!(
+    let executed = match frame.vector {
+        // INT3 is one byte long.
+        BREAKPOINT_VECTOR => frame.rip.wrapping_sub(1),
+        _ => frame.rip,
+    };
+    match given_up::since(executed) {
+        Some(Since::Sealing) => record!(
             "sealed text executed at {executed:#x} on core {CoreName}: its guest has made an exit \
              that a sealed machine does not answer"
-        );
+        ),
+        Some(Since::Boot) => record!(
+            "text executed at {executed:#x} on core {CoreName} that was given up after the boot"
+        ),
+        None => {}
     }
     let index = usize::try_from(frame.vector).unwrap_or(usize::MAX);
     let name = EXCEPTIONS

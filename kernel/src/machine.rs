@@ -12,7 +12,7 @@ use plan::bundle::Bundle;
 use plan::{ActualMachine, Fit, ImageIndex, Plan};
 
 use crate::cpu::bring_up::{self, StartError};
-use crate::cpu::core::{Core, OutOfFrames, choose_kick, main_stack};
+use crate::cpu::core::{Core, OutOfFrames, choose_kick, go_on, main_stack};
 use crate::cpu::{interrupts, local_apic, time, topology};
 use crate::host::firmware::{self, Firmware, FirmwareError};
 use crate::host::memory_map::MemoryMap;
@@ -169,20 +169,13 @@ pub fn run<B: Backend>(foundation: Foundation) -> ! {
     let partitions = build_partitions(&foundation, &machine);
     housekeeping::report(&partitions);
     let channels = channels::<B>(&foundation, &partitions);
-    let house = House::new(partitions, machine.iommu, channels);
+    let stack = main_stack().unwrap_or_else(|_| cannot_run(BootError::OutOfFrames));
+    let house = House::new(partitions, machine.iommu, channels, B::given_up());
+    let house = Box::leak(Box::new(house));
     heap::seal();
-    housekeeping::report_size();
-    give_back_spare_heap();
-    house.run()
-}
-
-/// Takes what the boot did not need of the heap out of the address space.
-fn give_back_spare_heap() {
-    if let Some(spare) = heap::spare()
-        && let Err(why) = paging::unmap(spare)
-    {
-        log!("the heap's spare pages stay mapped: {why}");
-    }
+    // SAFETY: the stack is this core's from here on, and nobody has a borrow of what lies on the
+    // boot's: all that the house works on lives for ever, as its type says.
+    unsafe { go_on(stack, House::run, house) }
 }
 
 /// The management channels: the machine's, where the plan names a line for it, and those of
@@ -195,7 +188,6 @@ fn channels<B: Backend>(
         plan: foundation.plan,
         plan_crc32c: foundation.bundle.checksum(ImageIndex(0)).unwrap_or(0),
         back_end: B::NAME,
-        sealable: B::sealable(),
     };
     let line = lines::open_management(&foundation.plan.machine, &foundation.firmware);
     let line = line.unwrap_or_else(|why| {

@@ -1,6 +1,7 @@
 //! One physical core: who it is, its stacks, and the mailbox by which others ask it for
 //! something.
 
+use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use addr::{ApicId, HostPhysical, PageSize, Range};
@@ -185,12 +186,37 @@ pub fn choose_kick(kick: Kick) {
     KICK.call_once(|| kick);
 }
 
-/// Makes a main stack, for a core that has none from boot, and gives its top.
+/// Makes a main stack, and gives its top.
 ///
 /// # Errors
 /// The pool has no frames left.
 pub fn main_stack() -> Result<HostPhysical, OutOfFrames> {
     stack(MAIN_STACK_FRAMES)
+}
+
+/// Goes on with `entry` on the stack below `top`, and leaves the one before for good.
+///
+/// # Safety
+/// Nobody else uses that stack, and nobody uses anything on the one before.
+pub unsafe fn go_on<T>(
+    top: HostPhysical,
+    entry: extern "C" fn(&'static mut T) -> !,
+    argument: &'static mut T,
+) -> ! {
+    // SAFETY: the caller vouches for both stacks; an argument is passed in RDI, and RBP = 0 ends
+    // the chain of frames (System V ABI 1.0, section 3.2 "Function Calling Sequence").
+    unsafe {
+        asm!(
+            "mov rsp, {top}",
+            "xor ebp, ebp",
+            "call {entry}",
+            "ud2",
+            top = in(reg) top.as_u64(),
+            entry = in(reg) entry,
+            in("rdi") argument,
+            options(noreturn)
+        )
+    }
 }
 
 /// Takes frames for a stack, with an unmapped page below, and gives its top.

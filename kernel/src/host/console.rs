@@ -104,17 +104,21 @@ pub fn print(text: fmt::Arguments<'_>) {
     drop(writer);
 }
 
-/// Writes although another core may hold the console: for the record of a crash only.
+/// Writes although somebody may hold the console, even this core: for the record of a crash only.
 pub fn print_after_crash(text: fmt::Arguments<'_>) {
+    // Far longer than anybody takes who lives.
     const LOCK_ATTEMPTS: u32 = 1_000_000;
-    for _ in 0..LOCK_ATTEMPTS {
-        if let Some(mut console) = CONSOLE.try_lock() {
-            if let Some(serial) = console.as_mut() {
-                let _ = serial.write_fmt(text);
-            }
-            return;
-        }
+    let mut attempts = 0..LOCK_ATTEMPTS;
+    while CONSOLE.is_locked() && attempts.next().is_some() {
         core::hint::spin_loop();
+    }
+    let mut console = CONSOLE.try_lock().unwrap_or_else(|| {
+        // SAFETY: who holds it has crashed, and does not go on.
+        unsafe { CONSOLE.force_unlock() };
+        CONSOLE.lock()
+    });
+    if let Some(serial) = console.as_mut() {
+        let _ = serial.write_fmt(text);
     }
 }
 

@@ -3,11 +3,11 @@
 pub mod console;
 pub mod firmware;
 pub mod frames;
+pub mod given_up;
 pub mod heap;
 pub mod lines;
 pub mod memory_map;
 pub mod paging;
 pub mod physical;
-pub mod sealed_text;
 pub mod serial_port;
 pub mod wall_clock;

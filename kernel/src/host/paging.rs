@@ -4,6 +4,8 @@
 //! and not executable; devices are uncached; page 0 and a guard page under every stack are
 //! not mapped, so a null pointer and an overrun stack fault at once.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use addr::{Address, HostPhysical, PageSize, Range};
 use page_table::{Access, Host, MapError, MemoryKind, PageTable};
 use spin::Mutex;
@@ -14,6 +16,8 @@ use x86_64::structures::paging::PhysFrame;
 use super::frames::CoherentTables;
 
 static TABLE: Mutex<Option<PageTable<Host>>> = Mutex::new(None);
+/// The bytes that were mapped and are not any more.
+static GIVEN_UP: AtomicU64 = AtomicU64::new(0);
 
 unsafe extern "C" {
     static kernel_start: u8;
@@ -22,6 +26,7 @@ unsafe extern "C" {
     static rodata_end: u8;
     static kernel_end: u8;
     static boot_stack_bottom: u8;
+    static boot_stack_top: u8;
     static boot_level4: u8;
 }
 
@@ -64,11 +69,9 @@ pub fn initialise(ram: &[Range<HostPhysical>]) -> Result<(), MapError> {
     for range in ram {
         map(&mut table, *range, data, MemoryKind::WriteBack)?;
     }
-    let guard = guard_below(symbol!(boot_stack_bottom)).ok_or(MapError::Misaligned)?;
-    table.unmap(&mut CoherentTables, guard.start(), guard.bytes())?;
     enter(table.root());
     *TABLE.lock() = Some(table);
-    Ok(())
+    unmap(guard_below(symbol!(boot_stack_bottom)).ok_or(MapError::Misaligned)?)
 }
 
 /// The unmapped page under a stack whose lowest byte is at `bottom`.
@@ -140,7 +143,27 @@ pub fn unmap(range: Range<HostPhysical>) -> Result<(), MapError> {
     let table = guard.as_mut().ok_or(MapError::OutOfTables)?;
     table.unmap(&mut CoherentTables, range.start(), range.bytes())?;
     x86_64::instructions::tlb::flush_all();
+    GIVEN_UP.fetch_add(range.bytes(), Ordering::Relaxed);
     Ok(())
+}
+
+/// Takes the tables and the stack of the boot out of the address space, when no core needs them
+/// any more.
+///
+/// # Errors
+/// See [`unmap`].
+pub fn unmap_boot() -> Result<(), MapError> {
+    let bottom = symbol!(boot_stack_bottom);
+    let guard = guard_below(bottom).ok_or(MapError::Misaligned)?;
+    let tables = span(boot_root(), guard.start());
+    let stack = span(bottom, symbol!(boot_stack_top));
+    unmap(tables.ok_or(MapError::Misaligned)?)?;
+    unmap(stack.ok_or(MapError::Misaligned)?)
+}
+
+/// The bytes taken out of the address space so far.
+pub fn given_up() -> u64 {
+    GIVEN_UP.load(Ordering::Relaxed)
 }
 
 /// Enters Bulkhead's address space on a core that starts in that of [`boot_root`].

@@ -14,12 +14,14 @@ use image_room::{Announcement, Part};
 use lifecycle::State;
 
 use crate::cpu::{interrupts, local_apic, time};
-use crate::host::{console, sealed_text};
+use crate::host::given_up::{self, Table};
+use crate::host::{console, heap, paging};
 use crate::iommu::Iommu;
+use crate::log;
 use crate::mgmt::Channel;
 use crate::partition::custody::Custody;
 use crate::partition::devices::console::Activity;
-pub use report::{refuse, report, report_size};
+pub use report::{refuse, report};
 use screen::{Feed, Screen};
 
 /// How often the loop looks at things that nobody wakes it for.
@@ -42,6 +44,8 @@ pub struct House {
     screen: Screen,
     channels: Vec<&'static mut Channel>,
     iommu: &'static Iommu,
+    /// What nobody needs once the boot is over.
+    past: &'static Table,
     /// Faults of functions that no partition owns.
     foreign_faults: AtomicU64,
     /// Whether it was told that the machine is sealed.
@@ -102,6 +106,7 @@ impl House {
         custodies: Vec<Custody>,
         iommu: &'static Iommu,
         channels: Vec<&'static mut Channel>,
+        past: &'static Table,
     ) -> Self {
         let report = |_| Report {
             recorded: State::Starting,
@@ -117,6 +122,7 @@ impl House {
             screen: Screen::new(console::queue()),
             channels,
             iommu,
+            past,
             foreign_faults: AtomicU64::new(0),
             is_sealing_told: false,
             tick_milliseconds: 0,
@@ -126,16 +132,17 @@ impl House {
 
     /// Starts all partitions and keeps house until the machine is switched off.
     #[inline(never)]
-    pub fn run(mut self) -> ! {
+    pub extern "C" fn run(&'static mut self) -> ! {
+        self.look_after_all();
+        // The guests start; what brought them so far is not needed again.
+        end_boot(self.past);
+        report::report_size();
         if self.custodies.is_empty() {
             report::report_halt();
         }
         loop {
             let begin = time::read_tsc();
-            let mut need = Need::Tick;
-            for index in 0..self.custodies.len() {
-                need = need.max(self.look_after(index, time::milliseconds()));
-            }
+            let mut need = self.look_after_all();
             need = need.max(self.serve_consoles(time::milliseconds()));
             self.take_faults();
             if self.screen.show(&mut self.feeds) {
@@ -188,6 +195,15 @@ impl House {
         }
     }
 
+    /// Does what each partition needs.
+    fn look_after_all(&mut self) -> Need {
+        let mut need = Need::Tick;
+        for index in 0..self.custodies.len() {
+            need = need.max(self.look_after(index, time::milliseconds()));
+        }
+        need
+    }
+
     /// Does what one partition needs, and reports what has become of it.
     fn look_after(&mut self, index: usize, now: u64) -> Need {
         let partition = (
@@ -232,14 +248,14 @@ impl House {
 
     /// Records, once, that the channel has sealed the machine.
     fn tell_sealing(&mut self) {
-        if let Some(extent) = sealed_text::extent()
+        if let Some(sealed) = given_up::sealed()
             && !self.is_sealing_told
         {
             self.is_sealing_told = true;
             for channel in &mut self.channels {
-                channel.note_sealed(extent, time::milliseconds());
+                channel.note_sealed(sealed, time::milliseconds());
             }
-            report::report_sealing(extent);
+            report::report_sealing(sealed);
         }
     }
 
@@ -264,5 +280,23 @@ impl House {
             let before = count.fetch_add(1, Ordering::Relaxed);
             report::report_fault(owner.map(|owner| &*owner.name), fault, before);
         });
+    }
+}
+
+/// Takes what only the boot needed out of the address space: its text, its tables and its stack,
+/// and what it left of the heap.
+fn end_boot(past: &'static Table) {
+    // SAFETY: this core will not leave `House::run`. The others have arrived, or were sent INIT:
+    // they are in their loop, which stays.
+    if let Err(why) = unsafe { given_up::end_boot(past) } {
+        log!("the boot's text stays mapped: {why}");
+    }
+    if let Err(why) = paging::unmap_boot() {
+        log!("the boot's tables or its stack stay mapped: {why}");
+    }
+    if let Some(spare) = heap::spare()
+        && let Err(why) = paging::unmap(spare)
+    {
+        log!("the heap's spare pages stay mapped: {why}");
     }
 }

@@ -9,7 +9,7 @@ use lifecycle::{Afterwards, State};
 use page_table::Leaves;
 use vdev::exit_reason::ExitReason;
 
-use crate::host::sealed_text::Extent;
+use crate::host::given_up::Sealed;
 use crate::host::{frames, heap, paging};
 use crate::log;
 use crate::partition::Partition;
@@ -46,14 +46,14 @@ pub fn report(custodies: &[Custody]) {
     }
 }
 
-/// Reports the bytes that Bulkhead keeps, once nothing more is allocated.
+/// Reports the bytes that Bulkhead keeps, once nothing more is allocated or given up: of its image
+/// and of the frames given out all that is still mapped, so no guard pages.
 pub fn report_size() {
     let image = paging::kernel_image().map_or(0, |image| image.bytes());
-    let spare = heap::spare().map_or(0, |spare| spare.bytes());
-    let image = image.saturating_sub(spare);
-    let resident = image.saturating_add(frames::used());
+    let taken = image.saturating_add(frames::used());
+    let resident = taken.saturating_sub(paging::given_up());
     log!(
-        "resident: {resident} bytes, of them {image} the image with a heap in use of {}",
+        "resident: {resident} of {taken} bytes taken at boot; heap in use {}",
         heap::used()
     );
     log!("json {{\"event\":\"resident\",\"bytes\":{resident}}}");
@@ -130,8 +130,8 @@ pub fn report_halt() {
 }
 
 /// Says how much of Bulkhead is left.
-pub fn report_sealing(extent: Extent) {
-    let Extent { overwritten, text } = extent;
+pub fn report_sealing(sealed: Sealed) {
+    let Sealed { overwritten, text } = sealed;
     log!("sealed: {overwritten} of {text} bytes of text are overwritten; no guest starts any more");
     log!("json {{\"event\":\"sealed\",\"overwritten_bytes\":{overwritten},\"text_bytes\":{text}}}");
 }

@@ -214,8 +214,8 @@ impl Desk<'_> {
     }
 
     fn seal(&mut self) -> Result<Answer<'_>, Error> {
-        let extent = seal(self.custodies, self.about.sealable).map_err(wire::not_sealed)?;
-        Ok(Answer::Sealed(wire::extent(extent)))
+        let sealed = seal(self.custodies).map_err(wire::not_sealed)?;
+        Ok(Answer::Sealed(wire::sealed(sealed)))
     }
 
     fn read_console(&mut self, name: Name, from: u64) -> Result<Answer<'_>, Error> {

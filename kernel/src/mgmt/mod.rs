@@ -23,7 +23,7 @@ use shared_ring::End;
 use crate::cpu::reset;
 use crate::cpu::time;
 use crate::host::frames;
-use crate::host::sealed_text::{Extent, Table};
+use crate::host::given_up::Sealed;
 use crate::host::serial_port::SerialPort;
 use crate::host::wall_clock;
 use crate::partition::Partition;
@@ -49,8 +49,6 @@ pub struct About {
     pub plan_crc32c: u32,
     /// The back end's name, in lower case.
     pub back_end: &'static str,
-    /// The text that it gives up when it is sealed.
-    pub sealable: &'static Table,
 }
 
 /// Who is at a line's other end.
@@ -164,9 +162,9 @@ impl Channel {
     }
 
     /// The machine was sealed.
-    pub fn note_sealed(&mut self, extent: Extent, now: u64) {
+    pub fn note_sealed(&mut self, sealed: Sealed, now: u64) {
         if matches!(self.peer, Peer::Administrator) {
-            self.records.note_sealed(extent, now);
+            self.records.note_sealed(sealed, now);
         }
     }
 

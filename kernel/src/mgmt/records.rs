@@ -7,7 +7,7 @@ use mgmt_proto::{BODY_BYTES, Event, EventKind, Fault, Name, Page};
 
 use super::wire;
 use crate::cpu::time;
-use crate::host::sealed_text::Extent;
+use crate::host::given_up::Sealed;
 use crate::partition::Partition;
 use crate::partition::custody::Custody;
 
@@ -106,8 +106,8 @@ impl Records {
     }
 
     /// The machine was sealed.
-    pub fn note_sealed(&mut self, extent: Extent, now: u64) {
-        self.note(now, EventKind::Sealed(wire::extent(extent)));
+    pub fn note_sealed(&mut self, sealed: Sealed, now: u64) {
+        self.note(now, EventKind::Sealed(wire::sealed(sealed)));
     }
 
     fn note(&mut self, milliseconds: u64, kind: EventKind) {

@@ -4,7 +4,7 @@ use image_room::{Part, Refusal};
 use lifecycle::{Afterwards, Failure, Refused, State, StopCause};
 use mgmt_proto::{Error, ImagePart, ImageStatus, Origin, Reason, Sealed, StopCause as WireCause};
 
-use crate::host::sealed_text::Extent;
+use crate::host::given_up;
 use crate::partition::custody::Custody;
 use crate::partition::pristine::Pristine;
 use crate::partition::replacement::ReplaceError;
@@ -126,7 +126,6 @@ pub const fn refused(why: Refused) -> Error {
 /// Why the machine is not sealed.
 pub const fn not_sealed(why: NotSealed) -> Error {
     match why {
-        NotSealed::NoTable => Error::Unsupported,
         NotSealed::Unsteady(unsteady) => Error::WrongState {
             state: state(unsteady),
         },
@@ -135,9 +134,9 @@ pub const fn not_sealed(why: NotSealed) -> Error {
 }
 
 /// How much of the text was overwritten.
-pub const fn extent(extent: Extent) -> Sealed {
+pub const fn sealed(sealed: given_up::Sealed) -> Sealed {
     Sealed {
-        overwritten_bytes: extent.overwritten,
-        text_bytes: extent.text,
+        overwritten_bytes: sealed.overwritten,
+        text_bytes: sealed.text,
     }
 }

@@ -5,30 +5,25 @@ use lifecycle::State;
 
 use super::custody::Custody;
 use crate::cpu::hold;
-use crate::host::sealed_text::{self, Extent, Table};
+use crate::host::given_up::{self, Sealed};
 
 /// Why the machine is not sealed. Nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSealed {
-    /// The kernel was built without the table of what may be overwritten.
-    NoTable,
     /// A partition is on its way from one state to another.
     Unsteady(State),
     /// A core stays in root mode, for it has crashed there or waits for a device.
     CoreStays,
 }
 
-/// Overwrites what `table` names and closes the way to it, for good. A machine that is sealed
+/// Overwrites what a sealed machine can do without and closes the way to it, for good. A machine that is sealed
 /// already is left as it is.
 ///
 /// # Errors
 /// Nothing is done while a partition is being started or stopped, or a core cannot be held.
-pub fn seal(custodies: &mut [Custody], table: &'static Table) -> Result<Extent, NotSealed> {
-    if let Some(extent) = sealed_text::extent() {
-        return Ok(extent);
-    }
-    if table.is_empty() {
-        return Err(NotSealed::NoTable);
+pub fn seal(custodies: &mut [Custody]) -> Result<Sealed, NotSealed> {
+    if let Some(sealed) = given_up::sealed() {
+        return Ok(sealed);
     }
     let lifecycles = custodies.iter().map(Custody::lifecycle);
     if let Some(unsteady) = { lifecycles }.find(|one| !one.is_steady()) {
@@ -41,9 +36,10 @@ pub fn seal(custodies: &mut [Custody], table: &'static Table) -> Result<Extent, 
         // and serialise before they go on; cores that nobody owns wait in that loop; this one
         // serialises by its loads of CR0. Guests' exits are answered by what stays, or end
         // in a crash record; nothing is started from here on, because of `Custody::seal`.
-        unsafe { sealed_text::overwrite(table) }
+        unsafe { given_up::seal() }
     };
-    let extent = hold::while_standing(cores, overwrite).map_err(|_| NotSealed::CoreStays)?;
+    let stood = hold::while_standing(cores, overwrite).ok().flatten();
+    let sealed = stood.ok_or(NotSealed::CoreStays)?;
     custodies.iter_mut().for_each(Custody::seal);
-    Ok(extent)
+    Ok(sealed)
 }

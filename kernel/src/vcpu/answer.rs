@@ -21,7 +21,7 @@ const THREE_BYTES: u64 = 3;
 /// Answers the exits that `dispatch.rs` does not.
 ///
 /// This is the one way to all of it: `cargo xtask build` takes it for closed, and what can then
-/// not be reached is what [`crate::host::sealed_text`] overwrites, this function first.
+/// not be reached is what [`crate::host::given_up`] overwrites, this function first.
 #[inline(never)]
 pub fn answer<B: Backend>(occupant: &Occupant<B>, backend: &mut B, exit: Exit) -> Next {
     match exit {

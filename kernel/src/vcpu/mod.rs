@@ -28,7 +28,7 @@ use vdev::msr;
 use vdev::processor::Processor;
 
 use crate::cpu::core::{Kick, OutOfFrames};
-use crate::host::sealed_text::Table;
+use crate::host::given_up::Table;
 use quick::Quick;
 pub use registers::Registers;
 
@@ -233,8 +233,8 @@ pub trait Backend: Sized + Send + 'static {
     /// Names the first thing that is missing.
     fn check() -> Result<(), Missing>;
 
-    /// The text that a machine with this back end gives up when it is sealed.
-    fn sealable() -> &'static Table;
+    /// The text that a machine with this back end gives up after boot, and when it is sealed.
+    fn given_up() -> &'static Table;
 
     /// What a person who trusts this CPU should know.
     fn caution() -> Option<&'static str>;

@@ -101,17 +101,20 @@ pub extern "C" fn arrive<B: Backend>(start: &'static bring_up::Start<Seat<B>>) -
     paging::enter_on_this_core();
     start.core.install();
     local_apic::enable();
-    let ready = B::check().is_ok() && B::enable().is_ok();
-    if ready {
-        start.arrive();
+    if B::check().is_err() || B::enable().is_err() {
+        // It does not arrive, and is sent INIT for that.
+        loop {
+            interrupts::wait_unless(|| false);
+        }
     }
-    // One that has not arrived is in nobody's list, and stays for nothing.
-    stay(start.core, &start.purpose)
+    stay(start)
 }
 
-/// Where it stays. What it came by is not needed again.
+/// Where it stays, from the moment that it has arrived. What it came by is not needed again.
 #[inline(never)]
-fn stay<B: Backend>(core: &'static Core, seat: &'static Seat<B>) -> ! {
+fn stay<B: Backend>(start: &'static bring_up::Start<Seat<B>>) -> ! {
+    start.arrive();
+    let (core, seat) = (start.core, &start.purpose);
     let mut waits_for_start_up = true;
     loop {
         interrupts::wait_unless(|| !core.mailbox.is_empty());

@@ -1,8 +1,13 @@
 //! Bulkhead's own address space, seen from outside: nothing in it is both writable and
-//! executable, address 0 is not mapped, and every stack ends at a page that is not.
+//! executable, address 0 is not mapped, every stack ends at a page that is not, and what only the
+//! boot needed is gone.
+
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use harness::{Bench, Emulator};
+use object::{Object, ObjectSymbol};
 
 use crate::outside::{self, PAGE_BYTES, Registers};
 use crate::plans::{self, Guest};
@@ -22,6 +27,9 @@ const INTERRUPT_STACKS_OFFSET: u64 = 36;
 const INTERRUPT_STACKS: usize = 7;
 /// Where Bulkhead's code begins.
 const CODE: u64 = 0x20_0000;
+/// A function that boot only runs, and what it is overwritten with: INT3.
+const BOOT_FUNCTION: &str = "kernel_main";
+const OVERWRITTEN: u64 = 0xcccc_cccc_cccc_cccc;
 
 /// A range of addresses that are mapped one after another with the same rights.
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +44,26 @@ pub fn is_never_writable_and_executable(bench: &Bench) -> Result<()> {
     let guests = [Guest::alpha("spin"), Guest::beta("hello").with_cores(&[2])];
     let mut emulator = plans::start(bench, &guests)?;
     Transcript::until_stop(&mut emulator, "beta")?;
+    let past = address_of(&bench.kernel, BOOT_FUNCTION)?;
     for core in ROOT_MODE_CORES {
-        look(&mut emulator, core).with_context(|| format!("core {core}"))?;
+        look(&mut emulator, core, past).with_context(|| format!("core {core}"))?;
     }
+    let words = emulator.monitor()?.read_physical(past, 1)?;
+    ensure!(words == [OVERWRITTEN], "{BOOT_FUNCTION} is {words:x?}");
     Ok(())
 }
 
-fn look(emulator: &mut Emulator, core: u32) -> Result<()> {
+/// The address of the function `name` in the ELF file `kernel`.
+fn address_of(kernel: &Path, name: &str) -> Result<u64> {
+    let bytes = fs::read(kernel).with_context(|| format!("reading {}", kernel.display()))?;
+    let symbol = object::File::parse(&*bytes)?
+        .symbol_by_name(name)
+        .map(|symbol| symbol.address());
+    symbol.with_context(|| format!("the kernel has no function {name}"))
+}
+
+/// `past` is the address of something that only the boot needed.
+fn look(emulator: &mut Emulator, core: u32, past: u64) -> Result<()> {
     let registers = Registers::read(emulator, core)?;
     ensure!(registers.number("CR0=")? & WRITE_PROTECT != 0, "CR0.WP");
     let no_execute = registers.number("EFER=")? & NO_EXECUTE_ENABLE;
@@ -53,6 +74,7 @@ fn look(emulator: &mut Emulator, core: u32) -> Result<()> {
     let finds = |address| find(&mapped, address).is_some();
     ensure!(finds(CODE), "the code is not mapped: {mapped:x?}");
     ensure!(!finds(0), "address 0 is mapped");
+    ensure!(!finds(past), "the boot's text is mapped: {mapped:x?}");
     ensure_guarded(&mapped, registers.number("RSP=")?)?;
     for top in interrupt_stacks(emulator, &registers)? {
         ensure_guarded(&mapped, top.saturating_sub(1))?;

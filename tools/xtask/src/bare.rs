@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::command;
 use crate::paths::Paths;
 use crate::progress;
-use crate::seal;
+use crate::text;
 use crate::toolchain::Toolchain;
 
 /// The packages that run without an operating system.
@@ -16,11 +16,11 @@ pub const PACKAGES: [&str; 3] = ["boot", "kernel", "test-guests"];
 /// The profile of the workspace for what runs there, and the folder that it builds into.
 pub const PROFILE: &str = "bare";
 
-/// Builds Bulkhead's kernel, with what it gives up when it is sealed.
+/// Builds Bulkhead's kernel, laid out by how long its functions are needed.
 pub fn build_kernel(paths: &Paths, toolchain: &Toolchain) -> Result<()> {
     progress::step("Building", "Bulkhead's kernel");
     build(paths, toolchain, "kernel")?;
-    seal::complete(&paths.linked_kernel(), &paths.kernel())
+    text::link(paths)
 }
 
 /// Builds the test guests.

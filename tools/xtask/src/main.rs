@@ -21,11 +21,11 @@ mod machine;
 mod paths;
 mod progress;
 mod run;
-mod seal;
 mod setup;
 mod soak;
 mod symbolize;
 mod test;
+mod text;
 mod toolchain;
 
 use std::path::PathBuf;
@@ -206,7 +206,7 @@ fn demonstrate(paths: &Paths, demo: &Demo) -> Result<bool> {
     match demo {
         Demo::Dormant { list: true, .. } => {
             build(paths)?;
-            seal::list(&paths.linked_kernel()).map(|()| true)
+            text::list(paths).map(|()| true)
         }
         Demo::Dormant {
             provoke_exit,

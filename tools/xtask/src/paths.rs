@@ -49,9 +49,19 @@ impl Paths {
         self.bare().join("x86_64-hv").join(crate::bare::PROFILE)
     }
 
-    /// Bulkhead's kernel as the linker has made it.
-    pub fn linked_kernel(&self) -> PathBuf {
+    /// Bulkhead's kernel as the compiler has made it: one object file, not linked yet.
+    pub fn kernel_object(&self) -> PathBuf {
         self.bare_output().join("bulkhead-kernel")
+    }
+
+    /// The script by which it is linked.
+    pub fn kernel_script(&self) -> PathBuf {
+        self.root.join("boot").join("kernel.ld")
+    }
+
+    /// The scripts that this one includes: they are made from the object file.
+    pub fn kernel_scripts(&self) -> PathBuf {
+        self.bare().join("scripts")
     }
 
     /// Bulkhead's kernel.

@@ -17,7 +17,7 @@ use svm::{ExitCode, IoPermissionMap, MsrPermissionMap};
 use super::quick::Quick;
 use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start, open_native};
 use crate::cpu::core::{Kick, OutOfFrames};
-use crate::host::sealed_text::Table;
+use crate::host::given_up::Table;
 use crate::host::{frames, paging};
 use enter::Block;
 
@@ -70,7 +70,7 @@ impl Backend for Svm {
         features::check()
     }
 
-    fn sealable() -> &'static Table {
+    fn given_up() -> &'static Table {
         Table::for_svm()
     }
 

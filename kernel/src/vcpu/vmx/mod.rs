@@ -19,7 +19,7 @@ use super::quick::Quick;
 use super::{Backend, CodeState, Exception, Exit, Missing, Registers, Start, open_native};
 use crate::cpu::core::{Kick, OutOfFrames};
 use crate::host::frames;
-use crate::host::sealed_text::Table;
+use crate::host::given_up::Table;
 
 use enter::Block;
 pub use features::is_present;
@@ -65,7 +65,7 @@ impl Backend for Vmx {
         features::check()
     }
 
-    fn sealable() -> &'static Table {
+    fn given_up() -> &'static Table {
         Table::for_vmx()
     }
 

@@ -1,12 +1,12 @@
 use super::*;
 
-/// A function for each of `all`, 16 bytes long and 16 bytes apart from the next: what it calls,
-/// and what it takes the address of.
+/// A function of 16 bytes for each of `all`: what it calls, and what it takes the address of.
 fn graph(all: &[(&[Index], &[Index])]) -> Graph {
     let function = |(number, (calls, takes)): (usize, &(&[Index], &[Index]))| Function {
         names: vec![format!("f{number}")],
-        start: 32 * number as u64,
-        end: 32 * number as u64 + 16,
+        section: number,
+        section_name: format!(".text.f{number}"),
+        bytes: 16,
         calls: calls.iter().copied().collect(),
         takes: takes.iter().copied().collect(),
     };
@@ -120,9 +120,11 @@ fn functions_that_call_one_another_end() {
 }
 
 #[test]
-fn neighbours_are_one_range_with_the_padding_between_them() {
-    let graph = graph(&[(&[], &[]), (&[], &[]), (&[], &[]), (&[], &[]), (&[], &[])]);
-    let ranges = graph.ranges(|index| index != 2);
-    assert_eq!(ranges, [(0, 48), (96, 144)]);
-    assert!(graph.ranges(|_| false).is_empty());
+fn each_function_has_the_fate_of_its_set() {
+    let graph = graph(&[(&[LOOP], &[]), (&[HANDLER], &[]), (&[], &[])]);
+    let verdict = graph.judge(&knowledge());
+    let fates = [ENTRY, LOOP, HANDLER].map(|index| verdict.fate(index));
+    assert_eq!(fates, [Fate::Past, Fate::Stays, Fate::Sealed]);
+    assert_eq!(graph.text_bytes(), 48);
+    assert_eq!(graph.bytes(&verdict.stays), 16);
 }

@@ -6,34 +6,40 @@ use std::collections::BTreeSet;
 pub type Index = usize;
 
 /// A function of the kernel, with all that it refers to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
     /// Its names: what is the same is merged by the compiler.
     pub names: Vec<String>,
-    /// Its first address.
-    pub start: u64,
-    /// The address behind its last.
-    pub end: u64,
+    /// The section that it is, by its number in the file.
+    pub section: usize,
+    /// Its section's name.
+    pub section_name: String,
+    /// Its size.
+    pub bytes: u64,
     /// The functions that it calls, or jumps to.
     pub calls: BTreeSet<Index>,
     /// The functions whose addresses it takes: for whom to call them, and when, is not known.
     pub takes: BTreeSet<Index>,
 }
 
-impl Function {
-    /// Its size.
-    pub const fn bytes(&self) -> u64 {
-        self.end.saturating_sub(self.start)
-    }
-}
-
-/// All functions, by address, and those that data refer to.
+/// All functions, and those that data refer to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     /// The functions.
     pub functions: Vec<Function>,
     /// Those whose addresses are in data: in the tables of trait objects, for instance.
     pub in_data: BTreeSet<Index>,
+}
+
+/// What becomes of a function on one back end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays.
+    Stays,
+    /// It is overwritten when the machine is sealed.
+    Sealed,
+    /// It is given up after boot: it ran at boot only, or never runs with this back end.
+    Past,
 }
 
 /// What is known of how the functions are run.
@@ -58,6 +64,19 @@ pub struct Verdict {
     pub sealed: BTreeSet<Index>,
     /// What may be overwritten since it ran at boot only, or never runs on this machine.
     pub past: BTreeSet<Index>,
+}
+
+impl Verdict {
+    /// What becomes of function `index`.
+    pub fn fate(&self, index: Index) -> Fate {
+        if self.stays.contains(&index) {
+            Fate::Stays
+        } else if self.sealed.contains(&index) {
+            Fate::Sealed
+        } else {
+            Fate::Past
+        }
+    }
 }
 
 impl Graph {
@@ -102,35 +121,18 @@ impl Graph {
         reached
     }
 
-    /// The bytes from the first function to the last.
+    /// The bytes of all functions.
     pub fn text_bytes(&self) -> u64 {
-        let ends = self.functions.first().zip(self.functions.last());
-        ends.map_or(0, |(first, last)| last.end.saturating_sub(first.start))
+        let functions = self.functions.iter();
+        functions.fold(0, |sum, function| sum.saturating_add(function.bytes))
     }
 
     /// The bytes of the functions `of`.
     pub fn bytes(&self, of: &BTreeSet<Index>) -> u64 {
         let functions = of.iter().filter_map(|index| self.functions.get(*index));
-        functions.fold(0, |sum, function| sum.saturating_add(function.bytes()))
-    }
-
-    /// The ranges of addresses that the functions `of` fill, as few as possible: what lies
-    /// between two of them is padding.
-    pub fn ranges(&self, of: impl Fn(Index) -> bool) -> Vec<(u64, u64)> {
-        let mut ranges: Vec<(u64, u64)> = Vec::new();
-        let mut goes_on = false;
-        for (index, function) in self.functions.iter().enumerate() {
-            match ranges.last_mut() {
-                Some(last) if goes_on && of(index) => last.1 = function.end,
-                _ if of(index) => ranges.push((function.start, function.end)),
-                _ => {}
-            }
-            goes_on = of(index);
-        }
-        ranges
+        functions.fold(0, |sum, function| sum.saturating_add(function.bytes))
     }
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 mod tests;

@@ -40,7 +40,7 @@ fn by_size<'a>(graph: &'a Graph, of: &BTreeSet<Index>) -> Vec<(u64, &'a str)> {
     let mut sizes: Vec<_> = functions
         .map(|function| {
             let name = function.names.first().map_or("?", String::as_str);
-            (function.bytes(), name)
+            (function.bytes, name)
         })
         .collect();
     sizes.sort_unstable_by(|one, other| other.cmp(one));

@@ -1,23 +1,27 @@
-//! What of the kernel's text a sealed machine gives up: found in the linked kernel, and written
-//! into the tables that it keeps for that.
+//! The kernel's text, and how long which of it is needed.
 //!
-//! The machine that is sealed runs guests in their steady state. What it still runs is named
-//! here; everything that this cannot reach is given up. See [`graph`] for how that is found and
-//! ARCHITECTURE.md, "Sealing", for why it holds.
+//! The compiler's work ends with one object file (`kernel/build.rs`). Here its functions become a
+//! graph that tells what only boot needs, what only the other back end, and what a sealed machine
+//! can do without; they are laid out accordingly, and linked. What a sealed machine still runs
+//! is named here; everything that this cannot reach is given up. See [`graph`] for how that is
+//! found and ARCHITECTURE.md, "Text that is given up", for why it holds.
 
 mod elf;
-mod forget;
 pub mod graph;
+mod layout;
 mod list;
-mod table;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use graph::{Graph, Index, Knowledge, Verdict};
 use object::File;
+
+use crate::command;
+use crate::paths::Paths;
 
 /// A back end, by its names in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +42,13 @@ pub const BACK_ENDS: [BackEnd; 2] = [
         name: "SVM",
         kind: "bulkhead_kernel::vcpu::svm::Svm",
         other: "bulkhead_kernel::vcpu::vmx::Vmx",
-        table: "sealable_svm",
+        table: "given_up_svm",
     },
     BackEnd {
         name: "VMX",
         kind: "bulkhead_kernel::vcpu::vmx::Vmx",
         other: "bulkhead_kernel::vcpu::svm::Svm",
-        table: "sealable_vmx",
+        table: "given_up_vmx",
     },
 ];
 
@@ -57,48 +61,40 @@ pub struct Findings {
     pub verdicts: Vec<(BackEnd, Verdict)>,
 }
 
-/// Lists what a sealed machine gives up of the kernel that the linker has made.
+/// Lists what a sealed machine gives up of the kernel that the compiler has made.
 ///
 /// # Errors
-/// The file is no kernel of ours.
-pub fn list(linked: &Path) -> Result<()> {
-    list::print(&examine(&File::parse(&*read(linked)?)?)?)
+/// The object file is no kernel of ours.
+pub fn list(paths: &Paths) -> Result<()> {
+    list::print(&examine(&paths.kernel_object())?)
 }
 
-/// Makes the kernel from what the linker has made, by writing into it what a sealed machine gives
-/// up.
+/// Links the kernel.
 ///
 /// # Errors
-/// The file `linked` is no kernel of ours.
-pub fn complete(linked: &Path, kernel: &Path) -> Result<()> {
-    let mut bytes = read(linked)?;
-    let tables = tables(&File::parse(&*bytes)?)?;
-    for (offset, table) in tables {
-        let end = offset.saturating_add(table.len());
-        let place = bytes.get_mut(offset..end).context("a table is cut off")?;
-        place.copy_from_slice(&table);
-    }
-    forget::relocations(&mut bytes)?;
-    fs::write(kernel, bytes).with_context(|| format!("writing {}", kernel.display()))
+/// The object file is no kernel of ours, or the linker says no.
+pub fn link(paths: &Paths) -> Result<()> {
+    let object = paths.kernel_object();
+    let findings = examine(&object)?;
+    let scripts = paths.kernel_scripts();
+    write(&scripts.join("text.ld"), &layout::text(&findings)?)?;
+    write(&scripts.join("given_up.ld"), &layout::tables(&findings)?)?;
+    let mut linker = Command::new("ld.lld");
+    linker.args(["-static", "-O1", "--gc-sections", "-z", "noexecstack"]);
+    linker.arg("-T").arg(paths.kernel_script());
+    linker.arg("-L").arg(scripts);
+    command::run(linker.arg("-o").arg(paths.kernel()).arg(object))
 }
 
-fn read(linked: &Path) -> Result<Vec<u8>> {
-    fs::read(linked).with_context(|| format!("reading {}", linked.display()))
+fn write(path: &Path, script: &str) -> Result<()> {
+    let folder = path.parent().context("no folder")?;
+    fs::create_dir_all(folder)?;
+    fs::write(path, script).with_context(|| format!("writing {}", path.display()))
 }
 
-/// The tables of both back ends, and where in the file they go.
-fn tables(file: &File<'_>) -> Result<Vec<(usize, Vec<u8>)>> {
-    let Findings { graph, verdicts } = examine(file)?;
-    let table = |(back_end, verdict): &(BackEnd, Verdict)| {
-        let ranges = graph.ranges(|index| !verdict.stays.contains(&index));
-        let offset = table::offset(file, back_end.table)?;
-        Ok((offset, table::encode(&ranges, graph.text_bytes())?))
-    };
-    verdicts.iter().map(table).collect()
-}
-
-fn examine(file: &File<'_>) -> Result<Findings> {
-    let graph = elf::read(file)?;
+fn examine(object: &Path) -> Result<Findings> {
+    let bytes = fs::read(object).with_context(|| format!("reading {}", object.display()))?;
+    let graph = elf::read(&File::parse(&*bytes)?)?;
     let verdict = |back_end| Ok((back_end, graph.judge(&knowledge(&graph, back_end)?)));
     let verdicts = BACK_ENDS.into_iter().map(verdict).collect::<Result<_>>()?;
     Ok(Findings { graph, verdicts })
