@@ -22,7 +22,7 @@ use addr::{GuestPhysical, HostPhysical, PageSize};
 use guest_image::Entry;
 use initial_state::InitialState;
 use page_table::Format;
-use permission_map::MsrPermissions;
+use permission_map::{MsrLayout, MsrMap};
 use vdev::exit_reason::ExitReason;
 use vdev::msr;
 use vdev::processor::Processor;
@@ -157,7 +157,7 @@ impl Start {
 
 /// Opens the registers that `vdev::msr` leaves to the guest. One that the map has no bit for
 /// stays denied: the hardware intercepts it always.
-fn open_native(permissions: &mut impl MsrPermissions) {
+fn open_native<L: MsrLayout, const BYTES: usize>(permissions: &mut MsrMap<L, BYTES>) {
     for rule in msr::native(Processor::detect(instruction::cpuid)) {
         for number in rule.first..=rule.last {
             if rule.read == msr::Access::Native {

@@ -32,6 +32,6 @@ pub use event::EventInjection;
 pub use exit_code::ExitCode;
 pub use exit_information::{IoExit, NestedPageFault};
 pub use intercepts::Intercepts;
-pub use permissions::{IoPermissionMap, MsrPermissionMap};
+pub use permissions::{IoPermissionMap, MsrPermissionMap, PermissionLayout};
 pub use save_area::SaveArea;
 pub use vmcb::Vmcb;
