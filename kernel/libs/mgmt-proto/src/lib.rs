@@ -54,6 +54,8 @@
 #![warn(missing_docs)]
 
 mod answer;
+#[cfg(any(test, feature = "client"))]
+mod client;
 mod cobs;
 mod decoder;
 mod error;

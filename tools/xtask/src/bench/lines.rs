@@ -13,7 +13,7 @@ const ROOTS: [&str; 2] = ["boot/src/lib.rs", "kernel/src/main.rs"];
 /// Where the libraries are.
 const LIBRARIES: &str = "kernel/libs";
 /// What an item begins with that is not in the kernel, which enables no feature of ours.
-const APART: [&str; 2] = ["#[cfg(test)]", "#[cfg(feature"];
+const APART: [&str; 3] = ["#[cfg(test)]", "#[cfg(feature", "#[cfg(any(test, feature"];
 /// What an assembler source is included by.
 const INCLUDE: &str = "include_str!(\"";
 
