@@ -23,8 +23,6 @@
 //! [`Bundle::parse`] shows that header and table are sound; [`Bundle::verify`] shows it for
 //! one entry, so that a damaged image costs only the partitions that use it.
 
-use alloc::vec;
-use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
@@ -39,10 +37,10 @@ pub const MAX_ENTRIES: u32 = 1024;
 /// The most bytes of an entry's name.
 pub const MAX_ENTRY_NAME: usize = 32;
 
-const MAGIC: [u8; 8] = *b"BLKHBNDL";
-const HEADER_BYTES: usize = 32;
+pub(crate) const MAGIC: [u8; 8] = *b"BLKHBNDL";
+pub(crate) const HEADER_BYTES: usize = 32;
 const ENTRY_BYTES: usize = 64;
-const CHECKSUM_FIELD: Range<usize> = 24..28;
+pub(crate) const CHECKSUM_FIELD: Range<usize> = 24..28;
 
 /// Why bytes are no bundle, or an entry is unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,12 +105,11 @@ impl core::error::Error for BundleError {}
 #[derive(Debug, Clone, Copy)]
 pub struct Bundle<'a> {
     bytes: &'a [u8],
-    count: u32,
+    pub(crate) count: u32,
 }
 
 /// One entry of the table.
-struct Entry<'a> {
-    name: &'a [u8],
+struct Entry {
     offset: u64,
     length: u64,
     checksum: u32,
@@ -155,18 +152,6 @@ impl<'a> Bundle<'a> {
         Ok(bundle)
     }
 
-    /// How many entries there are.
-    #[must_use]
-    pub const fn len(&self) -> u32 {
-        self.count
-    }
-
-    /// Whether there is no entry at all.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     /// The bytes of an entry, whose checksum was not looked at.
     #[must_use]
     pub fn entry(&self, index: ImageIndex) -> Option<&'a [u8]> {
@@ -177,17 +162,6 @@ impl<'a> Bundle<'a> {
     #[must_use]
     pub fn checksum(&self, index: ImageIndex) -> Option<u32> {
         Some(self.table_entry(index)?.checksum)
-    }
-
-    /// The name of an entry.
-    #[must_use]
-    pub fn name(&self, index: ImageIndex) -> Option<&'a str> {
-        let name = self
-            .table_entry(index)?
-            .name
-            .split(|byte| *byte == 0)
-            .next()?;
-        core::str::from_utf8(name).ok()
     }
 
     /// The bytes of an entry whose checksum, as `checksum` computes it, is right.
@@ -209,20 +183,24 @@ impl<'a> Bundle<'a> {
         Ok(bytes)
     }
 
-    fn table_entry(&self, index: ImageIndex) -> Option<Entry<'a>> {
+    fn table_entry(&self, index: ImageIndex) -> Option<Entry> {
+        let row = self.row(index)?;
+        Some(Entry {
+            offset: long_number(row, 32)?,
+            length: long_number(row, 40)?,
+            checksum: number(row, 48)?,
+        })
+    }
+
+    /// The bytes of an entry of the table.
+    pub(crate) fn row(&self, index: ImageIndex) -> Option<&'a [u8]> {
         if u32::from(index.0) >= self.count {
             return None;
         }
         let start = usize::from(index.0)
             .checked_mul(ENTRY_BYTES)?
             .checked_add(HEADER_BYTES)?;
-        let entry = self.bytes.get(start..start.checked_add(ENTRY_BYTES)?)?;
-        Some(Entry {
-            name: entry.get(..MAX_ENTRY_NAME)?,
-            offset: long_number(entry, 32)?,
-            length: long_number(entry, 40)?,
-            checksum: number(entry, 48)?,
-        })
+        self.bytes.get(start..start.checked_add(ENTRY_BYTES)?)
     }
 
     /// The entry's bytes if they are aligned and lie behind the table, within the bundle.
@@ -236,7 +214,7 @@ impl<'a> Bundle<'a> {
     }
 }
 
-fn table_end(count: u32) -> Option<usize> {
+pub(crate) fn table_end(count: u32) -> Option<usize> {
     usize::try_from(count)
         .ok()?
         .checked_mul(ENTRY_BYTES)?
@@ -253,62 +231,12 @@ fn long_number(bytes: &[u8], offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*field))
 }
 
-fn head_checksum(head: &[u8]) -> u32 {
+pub(crate) fn head_checksum(head: &[u8]) -> u32 {
     let mut copy = head.to_vec();
     if let Some(field) = copy.get_mut(CHECKSUM_FIELD) {
         field.fill(0);
     }
     crc32c(&copy)
-}
-
-/// Builds a bundle of `entries`, the first of which is to be the compiled plan. A name is
-/// cut off after [`MAX_ENTRY_NAME`] bytes.
-#[must_use]
-pub fn build(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    let mut bundle = vec![0; table_end(count).unwrap_or_default()];
-    let mut table = Vec::new();
-    for (name, content) in entries {
-        let page = usize::try_from(PageSize::Size4KiB.bytes()).unwrap_or_default();
-        bundle.resize(bundle.len().next_multiple_of(page), 0);
-        push_entry(&mut table, name, bundle.len(), content);
-        bundle.extend_from_slice(content);
-    }
-    let mut head = MAGIC.to_vec();
-    head.extend_from_slice(&BUNDLE_VERSION.to_le_bytes());
-    head.extend_from_slice(&count.to_le_bytes());
-    push_long_number(&mut head, bundle.len());
-    head.resize(HEADER_BYTES, 0);
-    head.extend_from_slice(&table);
-    let checksum = head_checksum(&head);
-    if let Some(field) = head.get_mut(CHECKSUM_FIELD) {
-        field.copy_from_slice(&checksum.to_le_bytes());
-    }
-    if let Some(place) = bundle.get_mut(..head.len()) {
-        place.copy_from_slice(&head);
-    }
-    bundle
-}
-
-fn push_entry(table: &mut Vec<u8>, name: &str, offset: usize, content: &[u8]) {
-    let name = name
-        .get(..name.floor_char_boundary(MAX_ENTRY_NAME))
-        .unwrap_or_default();
-    let mut field = [0; MAX_ENTRY_NAME];
-    for (to, from) in field.iter_mut().zip(name.bytes()) {
-        *to = from;
-    }
-    table.extend_from_slice(&field);
-    push_long_number(table, offset);
-    push_long_number(table, content.len());
-    table.extend_from_slice(&crc32c(content).to_le_bytes());
-    table.extend_from_slice(&[0; 12]);
-}
-
-fn push_long_number(bytes: &mut Vec<u8>, number: usize) {
-    // A length in memory always fits into 64 bits.
-    let number = u64::try_from(number).unwrap_or(u64::MAX);
-    bytes.extend_from_slice(&number.to_le_bytes());
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@
 //!
 //! Numbers are little-endian. `CHANGELOG.md` says what each version changed.
 
-use alloc::vec::Vec;
 use core::fmt;
 
 use crate::{Plan, crc32c};
@@ -17,7 +16,7 @@ use crate::{Plan, crc32c};
 /// The version of the binary form that this library writes, and the only one that it reads.
 pub const FORMAT_VERSION: u32 = 3;
 
-const MAGIC: [u8; 8] = *b"BLKHPLAN";
+pub(crate) const MAGIC: [u8; 8] = *b"BLKHPLAN";
 
 /// Why bytes are no plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,21 +50,6 @@ impl fmt::Display for DecodeError {
 }
 
 impl core::error::Error for DecodeError {}
-
-/// The binary form of `plan`.
-#[must_use]
-pub fn encode(plan: &Plan) -> Vec<u8> {
-    // Into memory postcard fails only for a sequence of unknown length, and a plan has none;
-    // an empty encoding would be refused by `decode` as malformed.
-    let encoding = postcard::to_allocvec(plan).unwrap_or_default();
-    let length = u32::try_from(encoding.len()).unwrap_or(u32::MAX);
-    let mut bytes = MAGIC.to_vec();
-    for field in [FORMAT_VERSION, length, crc32c(&encoding)] {
-        bytes.extend_from_slice(&field.to_le_bytes());
-    }
-    bytes.extend_from_slice(&encoding);
-    bytes
-}
 
 /// The plan whose binary form `bytes` is.
 ///
@@ -105,9 +89,12 @@ fn split_number(bytes: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::compile::encode;
     use crate::testing::{any_plan, example};
 
     #[test]

@@ -1,6 +1,10 @@
+use alloc::vec;
+use alloc::vec::Vec;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::compile::build;
 
 fn example() -> Vec<u8> {
     build(&[
