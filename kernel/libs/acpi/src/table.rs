@@ -1,6 +1,6 @@
 //! The header that all system description tables share (ACPI 6.5, section 5.2.6).
 
-use core::fmt;
+use thiserror::Error;
 
 use crate::bytes::{array, sums_to_zero, u32_at};
 
@@ -11,27 +11,20 @@ pub const HEADER_BYTES: usize = 36;
 const MAXIMUM_BYTES: u32 = 16 << 20;
 
 /// Why bytes are not the table that they should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TableError {
     /// The bytes end before the structure does.
+    #[error("it ends early")]
     Truncated,
     /// The signature is another one.
+    #[error("it has another signature")]
     Signature,
     /// The length field is smaller than the header or beyond any sense.
+    #[error("its length of {0} bytes is impossible")]
     Length(u32),
     /// The bytes do not add up to 0.
+    #[error("its checksum is wrong")]
     Checksum,
-}
-
-impl fmt::Display for TableError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated => formatter.write_str("it ends early"),
-            Self::Signature => formatter.write_str("it has another signature"),
-            Self::Length(length) => write!(formatter, "its length of {length} bytes is impossible"),
-            Self::Checksum => formatter.write_str("its checksum is wrong"),
-        }
-    }
 }
 
 /// What a table's header says, not yet checked against the table's body.

@@ -1,8 +1,7 @@
 //! How bytes get into a partition's memory, whoever holds it.
 
-use core::fmt;
-
 use addr::{Address, GuestPhysical, Range};
+use thiserror::Error;
 
 /// The bytes that [`GuestMemory::fill`] writes at once unless an implementation knows better.
 const FILL_CHUNK: usize = 256;
@@ -57,25 +56,14 @@ pub(crate) fn byte_count(bytes: &[u8]) -> u64 {
 }
 
 /// A write that would have left the partition's RAM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{bytes} bytes at {at} are not within the partition's RAM")]
 pub struct OutOfRange {
     /// Where the write began.
     pub at: GuestPhysical,
     /// How long it was.
     pub bytes: u64,
 }
-
-impl fmt::Display for OutOfRange {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, bytes } = self;
-        write!(
-            formatter,
-            "{bytes} bytes at {at} are not within the partition's RAM"
-        )
-    }
-}
-
-impl core::error::Error for OutOfRange {}
 
 #[cfg(test)]
 mod tests {

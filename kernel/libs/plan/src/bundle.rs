@@ -23,10 +23,10 @@
 //! [`Bundle::parse`] shows that header and table are sound; [`Bundle::verify`] shows it for
 //! one entry, so that a damaged image costs only the partitions that use it.
 
-use core::fmt;
 use core::ops::Range;
 
 use addr::PageSize;
+use thiserror::Error;
 
 use crate::{ImageIndex, crc32c};
 
@@ -43,25 +43,34 @@ const ENTRY_BYTES: usize = 64;
 pub(crate) const CHECKSUM_FIELD: Range<usize> = 24..28;
 
 /// Why bytes are no bundle, or an entry is unusable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BundleError {
     /// The bytes do not start as a bundle does.
+    #[error("the boot module is no bundle")]
     NotABundle,
     /// The bundle is of another version of the format.
+    #[error("the bundle has format version {0}, this is for version {BUNDLE_VERSION}")]
     Version(u32),
     /// The bundle has more bytes, by its header, than there are.
+    #[error("the bundle is cut off")]
     CutOff,
     /// The bundle has too many entries.
+    #[error("the bundle has {0} entries, more than {MAX_ENTRIES}")]
     TooManyEntries(u32),
     /// The checksum of header and table is wrong.
+    #[error("the bundle's header is damaged")]
     HeaderChecksum,
     /// An entry is not aligned, or does not lie within the bundle.
+    #[error("entry {} lies outside the bundle", .0.0)]
     Entry(ImageIndex),
     /// There is no such entry.
+    #[error("the bundle has no image {}", .0.0)]
     NoEntry(ImageIndex),
     /// The entry has no bytes.
+    #[error("entry {} has no bytes", .0.0)]
     EmptyEntry(ImageIndex),
     /// The entry's checksum is wrong.
+    #[error("its checksum is {found:#010x}, not {expected:#010x}")]
     EntryChecksum {
         /// The checksum that the table gives.
         expected: u32,
@@ -69,37 +78,6 @@ pub enum BundleError {
         found: u32,
     },
 }
-
-impl fmt::Display for BundleError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotABundle => formatter.write_str("the boot module is no bundle"),
-            Self::Version(found) => write!(
-                formatter,
-                "the bundle has format version {found}, this is for version {BUNDLE_VERSION}"
-            ),
-            Self::CutOff => formatter.write_str("the bundle is cut off"),
-            Self::TooManyEntries(count) => {
-                write!(
-                    formatter,
-                    "the bundle has {count} entries, more than {MAX_ENTRIES}"
-                )
-            }
-            Self::HeaderChecksum => formatter.write_str("the bundle's header is damaged"),
-            Self::Entry(index) => write!(formatter, "entry {} lies outside the bundle", index.0),
-            Self::NoEntry(index) => write!(formatter, "the bundle has no image {}", index.0),
-            Self::EmptyEntry(index) => write!(formatter, "entry {} has no bytes", index.0),
-            Self::EntryChecksum { expected, found } => {
-                write!(
-                    formatter,
-                    "its checksum is {found:#010x}, not {expected:#010x}"
-                )
-            }
-        }
-    }
-}
-
-impl core::error::Error for BundleError {}
 
 /// A bundle whose header and table are sound.
 #[derive(Debug, Clone, Copy)]

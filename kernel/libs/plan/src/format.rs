@@ -9,7 +9,7 @@
 //!
 //! Numbers are little-endian. `CHANGELOG.md` says what each version changed.
 
-use core::fmt;
+use thiserror::Error;
 
 use crate::{Plan, crc32c};
 
@@ -19,37 +19,26 @@ pub const FORMAT_VERSION: u32 = 3;
 pub(crate) const MAGIC: [u8; 8] = *b"BLKHPLAN";
 
 /// Why bytes are no plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// The bytes do not start as a plan does.
+    #[error("these bytes are no compiled plan")]
     NotAPlan,
     /// The plan is of another version of the format.
+    #[error(
+        "the plan has format version {0}, this is for version {FORMAT_VERSION}: compile it again"
+    )]
     Version(u32),
     /// The plan does not have the length that its header says.
+    #[error("the plan is cut off or has bytes behind its end")]
     Length,
     /// The plan's checksum is wrong.
+    #[error("the plan's checksum is wrong")]
     Checksum,
     /// The encoding does not describe a plan.
+    #[error("the plan's encoding is malformed")]
     Malformed,
 }
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAPlan => formatter.write_str("these bytes are no compiled plan"),
-            Self::Version(found) => write!(
-                formatter,
-                "the plan has format version {found}, this is for version {FORMAT_VERSION}: \
-                 compile it again"
-            ),
-            Self::Length => formatter.write_str("the plan is cut off or has bytes behind its end"),
-            Self::Checksum => formatter.write_str("the plan's checksum is wrong"),
-            Self::Malformed => formatter.write_str("the plan's encoding is malformed"),
-        }
-    }
-}
-
-impl core::error::Error for DecodeError {}
 
 /// The plan whose binary form `bytes` is.
 ///

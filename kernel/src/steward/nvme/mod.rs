@@ -16,10 +16,10 @@ mod controller;
 
 extern crate alloc;
 use alloc::vec::Vec;
-use core::fmt;
 
 use addr::RequesterId;
 use pci_config::{Bar, header};
+use thiserror::Error;
 
 use crate::iommu::Iommu;
 use crate::log;
@@ -29,51 +29,32 @@ use command::{Command, Resource};
 use controller::Controller;
 
 /// Why a controller could not be provisioned.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum StewardError {
     /// The function has no memory BAR 0.
+    #[error("the NVMe function has no registers in BAR 0")]
     NoRegisters,
     /// No frame is left for the admin queue.
+    #[error("no memory is left for its admin queue")]
     OutOfFrames,
     /// The IOMMU cannot give the controller its admin queue.
+    #[error("the IOMMU refused its admin queue")]
     Iommu,
     /// The controller did not become ready, or not idle, in its own time limit.
+    #[error("the NVMe controller does not become ready")]
     NotReady,
     /// The controller has no Virtualization Management or Namespace Attachment command.
+    #[error("the NVMe controller has no Virtualization Management or Namespace Attachment")]
     NotCapable,
     /// There is no secondary controller for this virtual function.
+    #[error("the NVMe controller has no secondary controller for VF {0}")]
     NoSecondary(u16),
     /// A command was not answered in time.
+    #[error("the NVMe command {0} was not answered")]
     Silent(&'static str),
     /// A command failed with this status field (section 3.3.3.2.1, Figure 93).
+    #[error("the NVMe command {0} failed with status {1:#x}")]
     Failed(&'static str, u16),
-}
-
-impl fmt::Display for StewardError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRegisters => formatter.write_str("the NVMe function has no registers in BAR 0"),
-            Self::OutOfFrames => formatter.write_str("no memory is left for its admin queue"),
-            Self::Iommu => formatter.write_str("the IOMMU refused its admin queue"),
-            Self::NotReady => formatter.write_str("the NVMe controller does not become ready"),
-            Self::NotCapable => formatter.write_str(
-                "the NVMe controller has no Virtualization Management or Namespace Attachment",
-            ),
-            Self::NoSecondary(number) => {
-                write!(
-                    formatter,
-                    "the NVMe controller has no secondary controller for VF {number}"
-                )
-            }
-            Self::Silent(name) => write!(formatter, "the NVMe command {name} was not answered"),
-            Self::Failed(name, status) => {
-                write!(
-                    formatter,
-                    "the NVMe command {name} failed with status {status:#x}"
-                )
-            }
-        }
-    }
 }
 
 /// A physical NVMe controller under provisioning.

@@ -1,8 +1,7 @@
 //! What can be wrong with a description.
 
-use core::fmt;
-
 use addr::{GuestPhysical, Range};
+use thiserror::Error;
 
 use super::Description;
 
@@ -12,11 +11,13 @@ const CORES_LIMIT: usize = 64;
 const FOUR_GIB: GuestPhysical = GuestPhysical::new(1 << 32);
 
 /// Why there are no tables for a description.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AcpiError {
     /// A partition without a core.
+    #[error("a partition without a core")]
     NoCores,
     /// More cores than a partition can have.
+    #[error("{cores} cores in a partition that may have {limit}")]
     TooManyCores {
         /// The partition's cores.
         cores: usize,
@@ -24,6 +25,7 @@ pub enum AcpiError {
         limit: usize,
     },
     /// A window or the configuration space lies in RAM or in another one.
+    #[error("addresses {first} and {second} overlap")]
     Overlap {
         /// The one.
         first: Range<GuestPhysical>,
@@ -31,48 +33,21 @@ pub enum AcpiError {
         second: Range<GuestPhysical>,
     },
     /// A window or the configuration space has addresses on both sides of 4 GiB.
+    #[error("the PCI window {window} lies on both sides of 4 GiB")]
     CrossesFourGib {
         /// The window.
         window: Range<GuestPhysical>,
     },
     /// The configuration space is not a megabyte below 4 GiB, aligned to its size.
+    #[error("{ecam} is not the configuration space of one bus below 4 GiB")]
     ConfigurationSpace {
         /// What it is.
         ecam: Range<GuestPhysical>,
     },
     /// The tables take more room than the firmware area has.
+    #[error("the ACPI tables do not fit below 1 MiB")]
     NoRoom,
 }
-
-impl fmt::Display for AcpiError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoCores => formatter.write_str("a partition without a core"),
-            Self::TooManyCores { cores, limit } => {
-                write!(
-                    formatter,
-                    "{cores} cores in a partition that may have {limit}"
-                )
-            }
-            Self::Overlap { first, second } => {
-                write!(formatter, "addresses {first} and {second} overlap")
-            }
-            Self::CrossesFourGib { window } => {
-                write!(
-                    formatter,
-                    "the PCI window {window} lies on both sides of 4 GiB"
-                )
-            }
-            Self::ConfigurationSpace { ecam } => write!(
-                formatter,
-                "{ecam} is not the configuration space of one bus below 4 GiB"
-            ),
-            Self::NoRoom => formatter.write_str("the ACPI tables do not fit below 1 MiB"),
-        }
-    }
-}
-
-impl core::error::Error for AcpiError {}
 
 /// Whether the description can be written down at all.
 pub(super) fn check(description: &Description<'_>) -> Result<(), AcpiError> {

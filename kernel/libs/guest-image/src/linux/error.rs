@@ -1,15 +1,15 @@
 //! What can be wrong with a bzImage.
 
-use core::fmt;
-
 use addr::GuestPhysical;
+use thiserror::Error;
 
 use crate::OutOfRange;
 
 /// Why a file cannot be started as a Linux kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LinuxError {
     /// The file ends within its header or its real-mode code.
+    #[error("the kernel's file has {bytes} bytes and would need more than {needed}")]
     TooShort {
         /// The file's size.
         bytes: u64,
@@ -17,19 +17,25 @@ pub enum LinuxError {
         needed: u64,
     },
     /// The boot sector's signature, 0xaa55, is missing.
+    #[error("no bzImage: boot signature 0xaa55 is missing")]
     NoBootFlag,
     /// The header's magic, `HdrS`, is missing.
+    #[error("no bzImage: header magic \"HdrS\" is missing")]
     NoMagic,
     /// The boot protocol is older than 2.12.
+    #[error("boot protocol {}.{} is older than 2.12", version >> 8, version & 0xff)]
     ProtocolTooOld {
         /// Major and minor number, a byte each.
         version: u16,
     },
     /// A zImage, which is loaded below 1 MiB.
+    #[error("a zImage; only a bzImage can be started")]
     NotLoadedHigh,
     /// A kernel without a 64-bit entry point.
+    #[error("the kernel has no 64-bit entry point")]
     No64BitEntry,
     /// The alignment is no power of two, or the preferred address does not have it.
+    #[error("preferred address {preferred_address:#x} does not go with alignment {alignment:#x}")]
     Misaligned {
         /// Where the kernel wants to run.
         preferred_address: u64,
@@ -37,6 +43,7 @@ pub enum LinuxError {
         alignment: u32,
     },
     /// The partition's memory is too small for the kernel.
+    #[error("the kernel needs {needed} bytes of memory from {at} on and there are {available}")]
     KernelDoesNotFit {
         /// Where the kernel wants to run.
         at: GuestPhysical,
@@ -46,6 +53,7 @@ pub enum LinuxError {
         available: u64,
     },
     /// The partition's memory is too small for the initial RAM disk.
+    #[error("the initial RAM disk has {needed} bytes and there is room for {available}")]
     InitialRamdiskDoesNotFit {
         /// Its size.
         needed: u64,
@@ -53,6 +61,7 @@ pub enum LinuxError {
         available: u64,
     },
     /// The command line is longer than the kernel or the layout allows.
+    #[error("the command line has {bytes} bytes and may have {limit}")]
     CommandLineTooLong {
         /// Its length.
         bytes: u64,
@@ -60,61 +69,9 @@ pub enum LinuxError {
         limit: u64,
     },
     /// The command line contains a zero byte, which would end it.
+    #[error("the command line has a zero byte")]
     CommandLineHasZero,
     /// The memory map and the partition's memory do not agree: our own mistake.
-    Memory(OutOfRange),
+    #[error(transparent)]
+    Memory(#[from] OutOfRange),
 }
-
-impl From<OutOfRange> for LinuxError {
-    fn from(error: OutOfRange) -> Self {
-        Self::Memory(error)
-    }
-}
-
-impl fmt::Display for LinuxError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooShort { bytes, needed } => write!(
-                formatter,
-                "the kernel's file has {bytes} bytes and would need more than {needed}"
-            ),
-            Self::NoBootFlag => formatter.write_str("no bzImage: boot signature 0xaa55 is missing"),
-            Self::NoMagic => formatter.write_str("no bzImage: header magic \"HdrS\" is missing"),
-            Self::ProtocolTooOld { version } => write!(
-                formatter,
-                "boot protocol {}.{} is older than 2.12",
-                version >> 8,
-                version & 0xff
-            ),
-            Self::NotLoadedHigh => formatter.write_str("a zImage; only a bzImage can be started"),
-            Self::No64BitEntry => formatter.write_str("the kernel has no 64-bit entry point"),
-            Self::Misaligned {
-                preferred_address,
-                alignment,
-            } => write!(
-                formatter,
-                "preferred address {preferred_address:#x} does not go with alignment {alignment:#x}"
-            ),
-            Self::KernelDoesNotFit {
-                at,
-                needed,
-                available,
-            } => write!(
-                formatter,
-                "the kernel needs {needed} bytes of memory from {at} on and there are {available}"
-            ),
-            Self::InitialRamdiskDoesNotFit { needed, available } => write!(
-                formatter,
-                "the initial RAM disk has {needed} bytes and there is room for {available}"
-            ),
-            Self::CommandLineTooLong { bytes, limit } => write!(
-                formatter,
-                "the command line has {bytes} bytes and may have {limit}"
-            ),
-            Self::CommandLineHasZero => formatter.write_str("the command line has a zero byte"),
-            Self::Memory(error) => error.fmt(formatter),
-        }
-    }
-}
-
-impl core::error::Error for LinuxError {}
