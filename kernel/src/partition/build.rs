@@ -9,10 +9,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use addr::{ApicId, HostPhysical, Range, RequesterId};
 use guest_image::acpi::AcpiError;
-use guest_image::elf::ElfError;
 use guest_image::layout::LayoutError;
-use guest_image::linux::LinuxError;
-use guest_image::{MemoryMap, OutOfRange};
+use guest_image::{ImageError, MemoryMap, OutOfRange};
 use image_room::Room;
 use page_table::{Access, MapError, MemoryKind, PageTable};
 use plan::bundle::Bundle;
@@ -60,10 +58,8 @@ pub enum BuildError<'a> {
     TooMany(&'static str),
     /// Its ACPI tables could not be made.
     Acpi(AcpiError),
-    /// Its image is no Linux kernel that can be started.
-    Linux(LinuxError),
-    /// Its image is no ELF file that can be started.
-    Elf(ElfError),
+    /// Its image cannot be started.
+    Image(ImageError),
     /// Something does not fit its memory.
     OutOfRange(OutOfRange),
 }
@@ -84,8 +80,7 @@ impl fmt::Display for BuildError<'_> {
             ),
             Self::TooMany(what) => write!(formatter, "there are too many {what}"),
             Self::Acpi(why) => write!(formatter, "its ACPI tables: {why}"),
-            Self::Linux(why) => write!(formatter, "its kernel: {why}"),
-            Self::Elf(why) => write!(formatter, "its image: {why}"),
+            Self::Image(why) => write!(formatter, "its image: {why}"),
             Self::OutOfRange(why) => write!(formatter, "its memory: {why}"),
         }
     }
@@ -108,8 +103,7 @@ from! {
     MapError => Map,
     IommuError => Iommu,
     AcpiError => Acpi,
-    LinuxError => Linux,
-    ElfError => Elf,
+    ImageError => Image,
     OutOfRange => OutOfRange,
 }
 

@@ -50,6 +50,27 @@ fn checked_end(at: GuestPhysical, bytes: &[u8]) -> Result<GuestPhysical, OutOfRa
     at.checked_add(count).ok_or(OutOfRange { at, bytes: count })
 }
 
+/// The words that [`write_words`] writes at once.
+pub(crate) const RUN_WORDS: usize = 64;
+
+/// Writes `words` from `at` on, little-endian. The answer is the address one past them.
+pub(crate) fn write_words(
+    memory: &mut impl GuestMemory,
+    mut at: GuestPhysical,
+    words: &[u64],
+) -> Result<GuestPhysical, OutOfRange> {
+    for run in words.chunks(RUN_WORDS) {
+        let mut bytes = [0; 8 * RUN_WORDS];
+        for (slot, word) in bytes.as_chunks_mut().0.iter_mut().zip(run) {
+            *slot = word.to_le_bytes();
+        }
+        let bytes = bytes.get(..size_of_val(run)).unwrap_or_default();
+        memory.write(at, bytes)?;
+        at = checked_end(at, bytes)?;
+    }
+    Ok(at)
+}
+
 /// The number of `bytes` as the width of an address.
 pub(crate) fn byte_count(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)

@@ -41,7 +41,7 @@ pub fn check(images: Images<'_>) -> Result<(), Why> {
         .kernel
         .is_some_and(|kernel| kernel.starts_with(b"#!"))
     {
-        let why = Reason::new("its kernel: no bzImage: boot signature 0xaa55 is missing");
+        let why = Reason::new("its image: no bzImage: boot signature 0xaa55 is missing");
         return Err(Why(Error::ImageRefused { why }));
     }
     Ok(())
