@@ -89,5 +89,5 @@ pub use record::{
     Sealed, Summary,
 };
 pub use request::{ImagePart, MAX_DATA, Request, StopManner};
-pub use sequence::{Bytes, Items, ItemsWriter, Page};
+pub use sequence::{Bytes, Items, Page};
 pub use server::{Handler, Server};

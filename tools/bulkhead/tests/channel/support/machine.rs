@@ -8,8 +8,8 @@ use addr::{ApicId, RequesterId};
 use image_room::{Announcement, Room};
 use mgmt_proto::{
     Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, Event, EventKind, ExitCounts,
-    Fault, FunctionStatus, Handler, Health, Hello, ImagePart, ItemsWriter, MAX_DATA, Name, Page,
-    Request, Sealed, State, StopCause, StopManner, Summary,
+    Fault, FunctionStatus, Handler, Health, Hello, ImagePart, Items, MAX_DATA, Name, Page, Request,
+    Sealed, State, StopCause, StopManner, Summary,
 };
 use vdev::exit_reason::ExitReason;
 
@@ -359,18 +359,12 @@ impl Machine {
         let found = self.partitions.iter().find(|one| one.name == name);
         let partition = found.ok_or(Error::UnknownPartition)?;
         let [cores_buffer, functions_buffer, images_buffer] = &mut self.buffers;
-        let mut cores = ItemsWriter::new(cores_buffer);
-        assert!(partition.cores.iter().all(|core| cores.push(core)));
-        let mut functions = ItemsWriter::new(functions_buffer);
-        assert!(partition.functions.iter().all(|one| functions.push(one)));
-        let mut images = ItemsWriter::new(images_buffer);
         let room = partition.room.as_ref();
-        assert!(images_of(room).iter().all(|image| images.push(image)));
         Ok(Answer::Partition(Details {
             summary: partition.summary(),
-            cores: cores.finish(),
-            functions: functions.finish(),
-            images: images.finish(),
+            cores: Items::new(cores_buffer, partition.cores.iter().copied()),
+            functions: Items::new(functions_buffer, partition.functions.iter().copied()),
+            images: Items::new(images_buffer, images_of(room)),
             largest_image: room.map(Room::limit),
         }))
     }
