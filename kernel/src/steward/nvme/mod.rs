@@ -118,7 +118,7 @@ impl<'a> Steward<'a> {
 
     /// The first 1,024 namespaces that exist.
     fn namespaces(&mut self) -> Result<Vec<u32>, StewardError> {
-        self.queue.submit(Command::identify_namespaces())?;
+        self.queue.submit(Command::IDENTIFY_NAMESPACES)?;
         let word = |index: usize| {
             let offset = index.saturating_mul(4);
             let low = u32::from(self.queue.data_u16(offset));
@@ -148,10 +148,9 @@ impl<'a> Steward<'a> {
     /// The controller refuses.
     pub fn assign(&mut self, number: u16) -> Result<(), StewardError> {
         let controller = self.secondary(number)?;
-        self.queue
-            .submit(Command::identify_primary_capabilities())?;
-        for resource in [Resource::Queues, Resource::Interrupts] {
-            let share = self.queue.data_u16(resource.maximum_for_secondary_offset());
+        self.queue.submit(Command::IDENTIFY_PRIMARY_CAPABILITIES)?;
+        for resource in Resource::ALL {
+            let share = self.queue.data_u16(resource.maximum_offset);
             self.queue
                 .submit(Command::assign(controller, resource, share))?;
         }
@@ -174,7 +173,7 @@ impl<'a> Steward<'a> {
     }
 
     fn check_capable(&mut self) -> Result<(), StewardError> {
-        self.queue.submit(Command::identify_controller())?;
+        self.queue.submit(Command::IDENTIFY_CONTROLLER)?;
         let optional_commands = self.queue.data_u16(command::OPTIONAL_ADMIN_COMMANDS_OFFSET);
         let required = command::OPTIONAL_NAMESPACE_MANAGEMENT | command::OPTIONAL_VIRTUALIZATION;
         (optional_commands & required == required)
@@ -184,13 +183,15 @@ impl<'a> Steward<'a> {
 
     /// The identifier of the secondary controller that is virtual function `number`.
     fn secondary(&mut self, number: u16) -> Result<u16, StewardError> {
-        self.queue
-            .submit(Command::identify_secondary_controllers())?;
+        self.queue.submit(Command::IDENTIFY_SECONDARY_CONTROLLERS)?;
         let count = usize::from(self.queue.data_u16(0) & 0xff);
-        let mut entries = (0..count).map(command::SecondaryEntry::at);
-        let entry = entries.find(|entry| self.queue.data_u16(entry.virtual_function()) == number);
-        let entry = entry.ok_or(StewardError::NoSecondary(number))?;
-        Ok(self.queue.data_u16(entry.controller()))
+        // An entry has 32 bytes (Figure 289): the controller's identifier at 0, and at 8 the
+        // virtual function's number. The first stands behind the count.
+        let mut entries = (0..count).map(|index| index.saturating_mul(32).saturating_add(32));
+        let entry = entries.find(|entry| self.queue.data_u16(entry.saturating_add(8)) == number);
+        Ok(self
+            .queue
+            .data_u16(entry.ok_or(StewardError::NoSecondary(number))?))
     }
 }
 
