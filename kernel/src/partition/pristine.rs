@@ -34,17 +34,14 @@ impl Pristine {
         windows: &[Range<GuestPhysical>],
         room: Option<Room<'static>>,
     ) -> Result<Self, BuildError<'static>> {
-        let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES);
         let tables = acpi::tables(&Description {
             cores: &source.cores,
             map: &map,
             windows,
-            ecam: ecam.ok_or(BuildError::OutOfFrames)?,
         })?;
         let recipe = Recipe {
             map,
-            tables_at: tables.at,
-            tables: frames::keep(&tables.bytes).ok_or(BuildError::OutOfFrames)?,
+            tables: frames::keep(&tables).ok_or(BuildError::OutOfFrames)?,
             image: &source.image,
             bundle,
         };
@@ -66,7 +63,6 @@ impl Pristine {
 /// How images become what a guest begins with.
 pub(super) struct Recipe {
     map: MemoryMap,
-    tables_at: GuestPhysical,
     tables: &'static [u8],
     pub image: &'static plan::Image,
     pub bundle: Bundle<'static>,
@@ -79,7 +75,7 @@ impl Recipe {
         mut memory: &mut dyn GuestMemory,
         images: Images<'_>,
     ) -> Result<Entry, BuildError<'static>> {
-        memory.write(self.tables_at, self.tables)?;
+        memory.write(layout::ACPI_TABLES, self.tables)?;
         reset_vector::write(&mut memory)?;
         let own = |part| Some(self.bundle.entry(self.own(part)?).unwrap_or_default());
         let image = Image {

@@ -58,10 +58,10 @@ pub const LOCAL_APIC: GuestPhysical = GuestPhysical::new(0xfee0_0000);
 pub const ECAM: GuestPhysical = GuestPhysical::new(0xff00_0000);
 /// The size of one bus' configuration space: 32 devices, 8 functions, 4 KiB each.
 pub const ECAM_BYTES: u64 = 1 << 20;
+// Its tables have 32 bits for it.
+const _: () = assert!(ECAM.as_u64() + ECAM_BYTES <= HIGH_RAM.as_u64());
 /// Where the synthetic functions have their BARs: behind the configuration space.
 pub const SYNTHETIC: GuestPhysical = GuestPhysical::new(0xff10_0000);
-/// How many bytes all of them have.
-pub const SYNTHETIC_BYTES: u64 = 1 << 20;
 /// The first RAM above 4 GiB.
 pub const HIGH_RAM: GuestPhysical = GuestPhysical::new(0x1_0000_0000);
 

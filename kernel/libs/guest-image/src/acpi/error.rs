@@ -4,11 +4,10 @@ use addr::{GuestPhysical, Range};
 use thiserror::Error;
 
 use super::Description;
+use crate::layout::{ECAM, ECAM_BYTES};
 
 /// The most cores of a partition, as its plan has it.
 const CORES_LIMIT: usize = 64;
-/// 4 GiB.
-const FOUR_GIB: GuestPhysical = GuestPhysical::new(1 << 32);
 
 /// Why there are no tables for a description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -38,12 +37,6 @@ pub enum AcpiError {
         /// The window.
         window: Range<GuestPhysical>,
     },
-    /// The configuration space is not a megabyte below 4 GiB, aligned to its size.
-    #[error("{ecam} is not the configuration space of one bus below 4 GiB")]
-    ConfigurationSpace {
-        /// What it is.
-        ecam: Range<GuestPhysical>,
-    },
     /// The tables take more room than the firmware area has.
     #[error("the ACPI tables do not fit below 1 MiB")]
     NoRoom,
@@ -59,28 +52,14 @@ pub(super) fn check(description: &Description<'_>) -> Result<(), AcpiError> {
         let limit = CORES_LIMIT;
         return Err(AcpiError::TooManyCores { cores, limit });
     }
-    check_configuration_space(description.ecam)?;
     check_windows(description)
-}
-
-fn check_configuration_space(ecam: Range<GuestPhysical>) -> Result<(), AcpiError> {
-    use crate::layout::ECAM_BYTES;
-    let offset = ecam.start().as_u64() & ECAM_BYTES.wrapping_sub(1);
-    if ecam.bytes() == ECAM_BYTES && offset == 0 && ecam.end() <= FOUR_GIB {
-        return Ok(());
-    }
-    Err(AcpiError::ConfigurationSpace { ecam })
 }
 
 /// Every window is apart from RAM, from the configuration space and from the other ones.
 fn check_windows(description: &Description<'_>) -> Result<(), AcpiError> {
     let ranges = || {
-        let windows = description.windows.iter().copied();
-        description
-            .map
-            .ram()
-            .chain([description.ecam])
-            .chain(windows)
+        let given = description.map.ram().chain(Range::new(ECAM, ECAM_BYTES));
+        given.chain(description.windows.iter().copied())
     };
     for (index, first) in ranges().enumerate() {
         let mut others = ranges().skip(index.saturating_add(1));
@@ -88,10 +67,5 @@ fn check_windows(description: &Description<'_>) -> Result<(), AcpiError> {
             return Err(AcpiError::Overlap { first, second });
         }
     }
-    let crosses =
-        |window: &&Range<GuestPhysical>| window.start() < FOUR_GIB && window.end() > FOUR_GIB;
-    match description.windows.iter().find(crosses) {
-        Some(&window) => Err(AcpiError::CrossesFourGib { window }),
-        None => Ok(()),
-    }
+    Ok(())
 }
