@@ -3,9 +3,9 @@
 //!
 //! Used is a 16550 at I/O ports that speaks 115,200 baud: everything else is named and left.
 
+use byte_fields::u64_at;
 use thiserror::Error;
 
-use crate::bytes::u64_at;
 use crate::table::{HEADER_BYTES, TableError, table};
 
 /// Interface types: a 16550, one that is a 16450 at first, and one that the address describes.

@@ -1,8 +1,7 @@
 //! The header that all system description tables share (ACPI 6.5, section 5.2.6).
 
+use byte_fields::{array_at, u32_at};
 use thiserror::Error;
-
-use crate::bytes::{array, sums_to_zero, u32_at};
 
 /// The bytes of a table's header.
 pub const HEADER_BYTES: usize = 36;
@@ -42,7 +41,7 @@ impl Header {
     /// # Errors
     /// The bytes are too few, or the length is impossible.
     pub fn parse(bytes: &[u8]) -> Result<Self, TableError> {
-        let signature = array(bytes, 0).ok_or(TableError::Truncated)?;
+        let signature = array_at(bytes, 0).ok_or(TableError::Truncated)?;
         let length = u32_at(bytes, 4).ok_or(TableError::Truncated)?;
         if !(HEADER_BYTES as u32..=MAXIMUM_BYTES).contains(&length) {
             return Err(TableError::Length(length));
@@ -66,6 +65,11 @@ pub fn table<'a>(bytes: &'a [u8], signature: &[u8; 4]) -> Result<&'a [u8], Table
     sums_to_zero(table)
         .then_some(table)
         .ok_or(TableError::Checksum)
+}
+
+/// Whether the bytes add up to 0, as every ACPI checksum wants.
+pub fn sums_to_zero(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) == 0
 }
 
 #[cfg(test)]

@@ -28,7 +28,6 @@
 extern crate alloc;
 
 pub mod acpi;
-mod bytes;
 pub mod elf;
 mod entry;
 mod error;

@@ -26,6 +26,7 @@
 use core::ops::Range;
 
 use addr::PageSize;
+use byte_fields::{u32_at, u64_at};
 use thiserror::Error;
 
 use crate::{ImageIndex, crc32c};
@@ -103,21 +104,21 @@ impl<'a> Bundle<'a> {
         if bytes.get(..8) != Some(&MAGIC) {
             return Err(BundleError::NotABundle);
         }
-        let version = number(bytes, 8).ok_or(BundleError::CutOff)?;
+        let version = u32_at(bytes, 8).ok_or(BundleError::CutOff)?;
         if version != BUNDLE_VERSION {
             return Err(BundleError::Version(version));
         }
-        let count = number(bytes, 12).ok_or(BundleError::CutOff)?;
+        let count = u32_at(bytes, 12).ok_or(BundleError::CutOff)?;
         if count > MAX_ENTRIES {
             return Err(BundleError::TooManyEntries(count));
         }
-        let total = long_number(bytes, 16).and_then(|total| usize::try_from(total).ok());
+        let total = u64_at(bytes, 16).and_then(|total| usize::try_from(total).ok());
         let bytes = total
             .and_then(|total| bytes.get(..total))
             .ok_or(BundleError::CutOff)?;
         let table_end = table_end(count).ok_or(BundleError::CutOff)?;
         let head = bytes.get(..table_end).ok_or(BundleError::CutOff)?;
-        if number(head, CHECKSUM_FIELD.start) != Some(head_checksum(head)) {
+        if u32_at(head, CHECKSUM_FIELD.start) != Some(head_checksum(head)) {
             return Err(BundleError::HeaderChecksum);
         }
         let bundle = Self { bytes, count };
@@ -164,9 +165,9 @@ impl<'a> Bundle<'a> {
     fn table_entry(&self, index: ImageIndex) -> Option<Entry> {
         let row = self.row(index)?;
         Some(Entry {
-            offset: long_number(row, 32)?,
-            length: long_number(row, 40)?,
-            checksum: number(row, 48)?,
+            offset: u64_at(row, 32)?,
+            length: u64_at(row, 40)?,
+            checksum: u32_at(row, 48)?,
         })
     }
 
@@ -197,16 +198,6 @@ pub(crate) fn table_end(count: u32) -> Option<usize> {
         .ok()?
         .checked_mul(ENTRY_BYTES)?
         .checked_add(HEADER_BYTES)
-}
-
-fn number(bytes: &[u8], offset: usize) -> Option<u32> {
-    let (field, _) = bytes.get(offset..)?.split_first_chunk()?;
-    Some(u32::from_le_bytes(*field))
-}
-
-fn long_number(bytes: &[u8], offset: usize) -> Option<u64> {
-    let (field, _) = bytes.get(offset..)?.split_first_chunk()?;
-    Some(u64::from_le_bytes(*field))
 }
 
 pub(crate) fn head_checksum(head: &[u8]) -> u32 {

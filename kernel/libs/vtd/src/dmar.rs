@@ -5,7 +5,6 @@
 //! hardware (DRHD) and of reserved memory (RMRR); all others are passed over: ATS stays off,
 //! and nothing else changes what a unit must do.
 
-mod bytes;
 mod scope;
 mod structure;
 
@@ -15,9 +14,9 @@ mod tests;
 
 use acpi::TableError;
 use addr::{HostPhysical, Range};
+use byte_fields::{u8_at, u16_at, u64_at};
 use thiserror::Error;
 
-use bytes::{u8_at, u16_at, u64_at};
 use structure::{Structure, Structures};
 
 pub use scope::{DeviceScope, ScopeKind, Scopes};

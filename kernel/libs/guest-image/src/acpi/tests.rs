@@ -5,10 +5,10 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{env, format, fs, process};
 
+use byte_fields::{u8_at, u32_at, u64_at};
 use proptest::prelude::*;
 
 use super::*;
-use crate::bytes::{u8_at, u32_at, u64_at};
 
 fn range(start: u64, bytes: u64) -> Range<GuestPhysical> {
     Range::new(GuestPhysical::new(start), bytes).unwrap()

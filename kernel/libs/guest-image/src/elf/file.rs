@@ -1,6 +1,7 @@
 //! An ELF file with a PVH entry, checked once.
 
 use addr::{GuestPhysical, Range};
+use byte_fields::u32_at;
 use elf::ElfBytes;
 use elf::abi::{EM_X86_64, PT_LOAD, PT_NOTE};
 use elf::endian::LittleEndian;
@@ -9,7 +10,6 @@ use elf::note::Note;
 use elf::segment::{ProgramHeader, SegmentTable};
 
 use crate::ImageError;
-use crate::bytes::u32_at;
 
 /// The note of the PVH entry: its owner without the terminating zero, and its type
 /// (Xen 4.19, xen/include/public/elfnote.h).

@@ -1,9 +1,9 @@
 //! The setup header of a bzImage, checked once.
 
 use addr::GuestPhysical;
+use byte_fields::{array_at, u8_at, u16_at, u32_at, u64_at};
 
 use crate::ImageError;
-use crate::bytes::{array_at, u8_at, u16_at, u32_at, u64_at};
 use crate::memory::byte_count;
 
 /// Offsets of fields in the file, which are those in the zero page too.
