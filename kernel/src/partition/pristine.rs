@@ -6,9 +6,9 @@ use addr::{GuestPhysical, Range};
 use guest_image::acpi::{self, Description};
 use guest_image::{Entry, GuestMemory, Image, MemoryMap, Rehearsal};
 use guest_image::{elf, layout, linux, reset_vector};
-use image_room::{Images, Part, Room};
-use plan::ImageIndex;
+use image_room::{Images, Room};
 use plan::bundle::Bundle;
+use plan::{ImageIndex, ImagePart};
 
 use super::build::BuildError;
 use super::memory::GuestRam;
@@ -81,9 +81,11 @@ impl Recipe {
         let image = Image {
             kernel: images
                 .kernel
-                .or_else(|| own(Part::Kernel))
+                .or_else(|| own(ImagePart::Kernel))
                 .unwrap_or_default(),
-            initial_ramdisk: images.initial_ramdisk.or_else(|| own(Part::InitialRamdisk)),
+            initial_ramdisk: images
+                .initial_ramdisk
+                .or_else(|| own(ImagePart::InitialRamdisk)),
             command_line: self.image.command_line(),
         };
         Ok(match self.image {
@@ -102,10 +104,10 @@ impl Recipe {
     }
 
     /// The bundle's image for `part`, if the plan names one.
-    pub const fn own(&self, part: Part) -> Option<ImageIndex> {
+    pub const fn own(&self, part: ImagePart) -> Option<ImageIndex> {
         match part {
-            Part::Kernel => Some(self.image.kernel()),
-            Part::InitialRamdisk => self.image.initial_ramdisk(),
+            ImagePart::Kernel => Some(self.image.kernel()),
+            ImagePart::InitialRamdisk => self.image.initial_ramdisk(),
         }
     }
 }

@@ -53,8 +53,8 @@ pub use limits::{
     serial_ports_overlap,
 };
 pub use model::{
-    Function, Image, ImageIndex, Iommu, Machine, MachineFunction, Partition, Plan, Restart,
-    SerialPort,
+    Function, Image, ImageIndex, ImagePart, Iommu, Machine, MachineFunction, Partition, Plan,
+    Restart, SerialPort,
 };
 pub use place::{PartitionPlace, Place};
 pub use rights::Right;

@@ -15,7 +15,7 @@ use vdev::exit_reason::ExitReason;
 
 #[path = "images.rs"]
 mod images;
-use images::{check, images_of, refused, room_part, wire_part};
+use images::{check, images_of, refused};
 
 /// How long starting and stopping take.
 const CHANGE: Duration = Duration::from_millis(30);
@@ -279,14 +279,14 @@ impl Machine {
         let taken = self.room(name)?.commit(check)?.part;
         self.happened(EventKind::ImageReplaced {
             partition: name,
-            part: wire_part(taken),
+            part: taken,
         });
         Ok(Answer::Done)
     }
 
     fn undo(&mut self, name: Name, part: ImagePart) -> Result<Answer<'static>, Error> {
         let room = self.room(name)?;
-        room.restore(room_part(part), check).map_err(|why| why.0)?;
+        room.restore(part, check).map_err(|why| why.0)?;
         self.happened(EventKind::ImageRestored {
             partition: name,
             part,
@@ -309,7 +309,7 @@ impl Machine {
                 crc32c,
             } => {
                 let begun = self.room(partition)?.begin(Announcement {
-                    part: room_part(part),
+                    part,
                     bytes,
                     crc32c,
                 });
