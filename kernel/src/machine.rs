@@ -3,13 +3,13 @@
 extern crate alloc;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
 
 use addr::{ApicId, HostPhysical, Range};
 use boot::BootInfo;
 use page_table::MapError;
 use plan::bundle::Bundle;
 use plan::{ActualMachine, Fit, ImageIndex, Plan};
+use thiserror::Error;
 
 use crate::cpu::bring_up::{self, StartError};
 use crate::cpu::core::{Core, OutOfFrames, choose_kick, go_on, main_stack};
@@ -31,62 +31,50 @@ use crate::vcpu::seat::{self, Seat};
 use crate::{cannot_run, housekeeping, log};
 
 /// Why Bulkhead cannot run on this machine at all.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum BootError {
     /// The firmware's tables are unusable.
+    #[error("{0}")]
     Firmware(FirmwareError),
     /// There is no plan.
+    #[error("{0}")]
     Module(ModuleError),
     /// No free memory for Bulkhead's own tables.
+    #[error(
+        "no {} KiB of memory below 4 GiB are left beside the plan's partitions; leave some",
+        frames::pool_bytes(1) >> 10
+    )]
     NoMemory,
     /// Bulkhead's own address space could not be built.
+    #[error("Bulkhead's own address space: {0:?}")]
     Paging(MapError),
     /// Time cannot be measured.
+    #[error("{0}")]
     Time(&'static str),
     /// The page where application processors start is not RAM.
+    #[error("the firmware keeps the page at 0x8000, where application processors start")]
     NoTrampoline,
     /// The CPU has no x2APIC mode.
+    #[error(
+        "the CPU has no x2APIC mode; enable it in the firmware, or under QEMU use \
+         -cpu EPYC-Rome,+x2apic"
+    )]
     NoX2Apic,
     /// The plan wants another housekeeping core than the one that boots.
+    #[error(
+        "the plan's housekeeping core is {wanted}, but the machine boots on core {found}; \
+         set machine.housekeeping = {found}"
+    )]
     Housekeeping { wanted: ApicId, found: ApicId },
     /// A core's stacks found no room.
+    #[error("no memory is left for the cores' stacks")]
     OutOfFrames,
     /// The IOMMU is missing or unusable.
+    #[error(
+        "{0}; enable VT-d with interrupt remapping in the firmware, or under QEMU use \
+         -device intel-iommu,intremap=on,eim=on"
+    )]
     Iommu(IommuError),
-}
-
-impl fmt::Display for BootError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Firmware(why) => write!(formatter, "{why}"),
-            Self::Module(why) => write!(formatter, "{why}"),
-            Self::NoMemory => write!(
-                formatter,
-                "no {} KiB of memory below 4 GiB are left beside the plan's partitions; leave some",
-                frames::pool_bytes(1) >> 10
-            ),
-            Self::Paging(why) => write!(formatter, "Bulkhead's own address space: {why:?}"),
-            Self::Time(why) => formatter.write_str(why),
-            Self::NoTrampoline => formatter.write_str(
-                "the firmware keeps the page at 0x8000, where application processors start",
-            ),
-            Self::NoX2Apic => formatter.write_str(
-                "the CPU has no x2APIC mode; enable it in the firmware, or under QEMU use \
-                 -cpu EPYC-Rome,+x2apic",
-            ),
-            Self::Housekeeping { wanted, found } => write!(
-                formatter,
-                "the plan's housekeeping core is {wanted}, but the machine boots on core {found}; \
-                 set machine.housekeeping = {found}"
-            ),
-            Self::OutOfFrames => formatter.write_str("no memory is left for the cores' stacks"),
-            Self::Iommu(why) => write!(
-                formatter,
-                "{why}; enable VT-d with interrupt remapping in the firmware, or under QEMU use \
-                 -device intel-iommu,intremap=on,eim=on"
-            ),
-        }
-    }
 }
 
 impl From<OutOfFrames> for BootError {

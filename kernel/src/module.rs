@@ -1,11 +1,10 @@
 //! The boot module: the compiled plan and the guests' images.
 
-use core::fmt;
-
 use addr::{HostPhysical, Range};
 use boot::BootInfo;
 use plan::bundle::{Bundle, BundleError};
 use plan::{DecodeError, ImageIndex, Plan};
+use thiserror::Error;
 
 use crate::host::{heap, physical};
 
@@ -14,37 +13,26 @@ use crate::host::{heap, physical};
 const MAXIMUM_PLAN_BYTES: usize = heap::HEAP_BYTES / 4;
 
 /// Why there is no plan to follow.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum ModuleError {
     /// The boot loader passed no module.
+    #[error(
+        "the boot loader passed no module; make one with `bulkhead plan compile` and pass it as \
+         the kernel's module (QEMU: -initrd)"
+    )]
     Absent,
     /// The module is not a bundle.
+    #[error("the boot module: {0}; make it again with `bulkhead plan compile`")]
     Bundle(BundleError),
     /// The bundle's plan would not fit the boot heap once it is decoded.
+    #[error(
+        "the plan has {0} bytes, but this build takes {MAXIMUM_PLAN_BYTES}; shorten the guests' \
+         command lines or have fewer partitions"
+    )]
     TooLarge(usize),
     /// The bundle's plan cannot be read.
+    #[error("the plan: {0}")]
     Plan(DecodeError),
-}
-
-impl fmt::Display for ModuleError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Absent => formatter.write_str(
-                "the boot loader passed no module; make one with `bulkhead plan compile` and \
-                 pass it as the kernel's module (QEMU: -initrd)",
-            ),
-            Self::Bundle(why) => write!(
-                formatter,
-                "the boot module: {why}; make it again with `bulkhead plan compile`"
-            ),
-            Self::TooLarge(bytes) => write!(
-                formatter,
-                "the plan has {bytes} bytes, but this build takes {MAXIMUM_PLAN_BYTES}; shorten \
-                 the guests' command lines or have fewer partitions"
-            ),
-            Self::Plan(why) => write!(formatter, "the plan: {why}"),
-        }
-    }
 }
 
 /// The module's place in memory.

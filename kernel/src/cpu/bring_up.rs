@@ -2,10 +2,10 @@
 //! 3A, section 9.4.4 "MP Initialization Example").
 
 use core::arch::global_asm;
-use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use addr::{HostPhysical, Range};
+use thiserror::Error;
 
 use super::core::Core;
 use super::{local_apic, time};
@@ -57,21 +57,14 @@ impl<T> Start<T> {
 }
 
 /// Why a core is not there.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum StartError {
     /// The trampoline does not fit its page.
+    #[error("the trampoline does not fit its page")]
     Trampoline,
     /// The core did not answer.
+    #[error("it did not answer two start-up interrupts")]
     Silent,
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Trampoline => formatter.write_str("the trampoline does not fit its page"),
-            Self::Silent => formatter.write_str("it did not answer two start-up interrupts"),
-        }
-    }
 }
 
 /// Starts the core of `start` at `entry` and waits until it has arrived.

@@ -2,10 +2,10 @@
 
 extern crate alloc;
 use alloc::vec::Vec;
-use core::fmt;
 
 use acpi::{EcamRegion, HEADER_BYTES, Header, RSDP_BYTES, Root, SpcrError, TableError};
 use addr::{ApicId, HostPhysical, Range};
+use thiserror::Error;
 
 use super::physical;
 
@@ -23,27 +23,20 @@ pub struct Firmware {
 }
 
 /// Why the tables are of no use.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Error)]
 pub enum FirmwareError {
     /// The boot loader gave no RSDP.
+    #[error("the boot loader passed no ACPI RSDP")]
     NoRsdp,
     /// A table that must be there is not.
+    #[error("the firmware has no ACPI table {0}")]
     Missing(&'static str),
     /// A table is there, but not as it should be.
+    #[error("the firmware's ACPI table {0}: {1}")]
     Bad(&'static str, TableError),
     /// The serial port that the SPCR names is not used.
+    #[error("the firmware's ACPI table SPCR: {0}")]
     SerialPort(SpcrError),
-}
-
-impl fmt::Display for FirmwareError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRsdp => formatter.write_str("the boot loader passed no ACPI RSDP"),
-            Self::Missing(name) => write!(formatter, "the firmware has no ACPI table {name}"),
-            Self::Bad(name, why) => write!(formatter, "the firmware's ACPI table {name}: {why}"),
-            Self::SerialPort(why) => write!(formatter, "the firmware's ACPI table SPCR: {why}"),
-        }
-    }
 }
 
 /// Reads RSDP, root table, MADT, MCFG, DMAR and SPCR.

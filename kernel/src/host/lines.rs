@@ -3,9 +3,8 @@
 //!
 //! A line that cannot be had is no reason not to run partitions: it is said on the console.
 
-use core::fmt;
-
 use plan::{Machine, SerialPort as Wanted, serial_ports_overlap};
+use thiserror::Error;
 
 use super::console;
 use super::firmware::{Firmware, FirmwareError};
@@ -13,27 +12,17 @@ use super::serial_port::SerialPort;
 use crate::log;
 
 /// Why there is no line for the management channel.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Error)]
 pub enum NoLine {
     /// The firmware names none.
+    #[error("{0}; name its port in the plan")]
     Firmware(FirmwareError),
     /// It would be the console, or have a port in common with it.
+    #[error("the ports from {0:#x} on are the console's; give one of them another line")]
     IsConsole(u16),
     /// There is no 16550 at this port.
+    #[error("there is no 16550 at {0:#x}")]
     Silent(u16),
-}
-
-impl fmt::Display for NoLine {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Firmware(why) => write!(formatter, "{why}; name its port in the plan"),
-            Self::IsConsole(port) => write!(
-                formatter,
-                "the ports from {port:#x} on are the console's; give one of them another line"
-            ),
-            Self::Silent(port) => write!(formatter, "there is no 16550 at {port:#x}"),
-        }
-    }
 }
 
 /// The first I/O port of the 16550 that is wanted.

@@ -10,8 +10,9 @@ extern crate alloc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use image_room::{Announcement, Part};
+use image_room::Announcement;
 use lifecycle::State;
+use plan::ImagePart;
 
 use crate::cpu::{interrupts, local_apic, time};
 use crate::host::given_up::{self, Table};
@@ -62,8 +63,8 @@ struct Report {
     /// The state that was told on the console last.
     state: State,
     /// The images in place of the bundle's that were recorded last, in the order of
-    /// [`Part::ALL`].
-    images: [Option<Announcement>; Part::ALL.len()],
+    /// [`ImagePart::ALL`].
+    images: [Option<Announcement>; ImagePart::ALL.len()],
     /// Until when the next report waits for the guest's last words.
     until: u64,
 }
@@ -80,7 +81,7 @@ impl Report {
             }
             self.recorded = state;
         }
-        for (recorded, part) in self.images.iter_mut().zip(Part::ALL) {
+        for (recorded, part) in self.images.iter_mut().zip(ImagePart::ALL) {
             let replaced = custody.pristine.replaced(part);
             if *recorded != replaced {
                 *recorded = replaced;

@@ -2,7 +2,7 @@
 
 extern crate alloc;
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
+use core::fmt::{self, Write, from_fn};
 use core::sync::atomic::Ordering;
 
 use lifecycle::{Afterwards, State};
@@ -22,7 +22,7 @@ const REPORTED_FAULTS: u64 = 64;
 /// Prints what each partition owns and what Bulkhead itself takes.
 pub fn report(custodies: &[Custody]) {
     for Custody { partition, .. } in custodies {
-        let cores = List(partition.core_ids.iter());
+        let cores = list(partition.core_ids.iter());
         let functions: Vec<_> = partition
             .functions
             .iter()
@@ -32,16 +32,16 @@ pub fn report(custodies: &[Custody]) {
             "partition {}: cores {cores}, {} MiB of memory, functions {}",
             partition.name,
             partition.memory.bytes() >> 20,
-            List(functions.iter()),
+            list(functions.iter()),
         );
         log!(
             "json {{\"event\":\"partition\",\"name\":\"{}\",\"cores\":[{cores}],\
              \"memory_bytes\":{},\"functions\":[{}],\"cpu_tables\":{},\"iommu_tables\":{}}}",
             partition.name,
             partition.memory.bytes(),
-            List(functions.iter().map(Quoted)),
-            Tables(partition.translation.cpu),
-            Tables(partition.translation.iommu),
+            list(functions.iter().map(quoted)),
+            tables(partition.translation.cpu),
+            tables(partition.translation.iommu),
         );
     }
 }
@@ -60,16 +60,9 @@ pub fn report_size() {
 }
 
 /// A second-stage table as a JSON object, in bytes.
-struct Tables(Leaves);
-
-impl fmt::Display for Tables {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (bytes, large) = (self.0.table_bytes(), self.0.large_bytes());
-        write!(
-            formatter,
-            "{{\"bytes\":{bytes},\"large_leaf_bytes\":{large}}}"
-        )
-    }
+fn tables(leaves: Leaves) -> impl fmt::Display {
+    let (bytes, large) = (leaves.table_bytes(), leaves.large_bytes());
+    from_fn(move |out| write!(out, "{{\"bytes\":{bytes},\"large_leaf_bytes\":{large}}}"))
 }
 
 /// Says why a partition is not started.
@@ -77,7 +70,7 @@ pub fn refuse(name: &str, why: &BuildError<'_>) {
     log!("partition {name} is not started: {why}");
     log!(
         "json {{\"event\":\"refused\",\"name\":\"{name}\",\"why\":\"{}\"}}",
-        Escaped(why)
+        escaped(why)
     );
 }
 
@@ -119,7 +112,7 @@ fn report_failure(custody: &Custody) {
     log!("partition {name} has failed: {failure}; it can start again after the machine does");
     log!(
         "json {{\"event\":\"failed\",\"name\":\"{name}\",\"why\":\"{}\"}}",
-        Escaped(failure)
+        escaped(failure)
     );
 }
 
@@ -143,7 +136,7 @@ fn report_stop(custody: &Custody) {
     };
     let denied = partition.denied.load(Ordering::Relaxed);
     let faults = partition.faults.load(Ordering::Relaxed);
-    let exits = Exits(partition);
+    let exits = exits(partition);
     let dropped = partition.console_lost.load(Ordering::Relaxed);
     log!(
         "partition {} stopped: {cause}; {denied} accesses denied",
@@ -153,7 +146,7 @@ fn report_stop(custody: &Custody) {
         "json {{\"event\":\"stopped\",\"name\":\"{}\",\"cause\":\"{}\",\"exits\":{exits},\
          \"denied\":{denied},\"faults\":{faults},\"console_bytes_dropped\":{dropped}}}",
         partition.name,
-        Escaped(cause),
+        escaped(cause),
     );
 }
 
@@ -177,43 +170,24 @@ pub fn report_fault(owner: Option<&str>, fault: &vtd::FaultRecord, before: u64) 
 }
 
 /// A partition's exits as a JSON object, without the reasons that never came.
-struct Exits<'a>(&'a Partition);
-
-impl fmt::Display for Exits<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counted = ExitReason::ALL
-            .iter()
-            .map(|reason| (reason.name(), self.0.exits(*reason)));
-        let counted = counted.filter(|(_, count)| *count > 0);
-        write!(formatter, "{{{}}}", List(counted.map(Field)))
-    }
-}
-
-/// `"name":value`.
-struct Field((&'static str, u64));
-
-impl fmt::Display for Field {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "\"{}\":{}", self.0.0, self.0.1)
-    }
+fn exits(partition: &Partition) -> impl fmt::Display {
+    let counted = ExitReason::ALL.map(|reason| (reason.name(), partition.exits(reason)));
+    from_fn(move |out| {
+        let fields = counted.iter().filter(|(_, count)| *count > 0);
+        let fields =
+            fields.map(|(name, count)| from_fn(move |out| write!(out, "\"{name}\":{count}")));
+        write!(out, "{{{}}}", list(fields))
+    })
 }
 
 /// A value in quotation marks; it has none itself.
-struct Quoted<T>(T);
-
-impl<T: fmt::Display> fmt::Display for Quoted<T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "\"{}\"", self.0)
-    }
+fn quoted(value: impl fmt::Display) -> impl fmt::Display {
+    from_fn(move |out| write!(out, "\"{value}\""))
 }
 
 /// A text with its quotation marks and backslashes escaped, for JSON.
-struct Escaped<T>(T);
-
-impl<T: fmt::Display> fmt::Display for Escaped<T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Escaper(formatter), "{}", self.0)
-    }
+fn escaped(text: impl fmt::Display) -> impl fmt::Display {
+    from_fn(move |out| write!(Escaper(out), "{text}"))
 }
 
 struct Escaper<'a, 'b>(&'a mut fmt::Formatter<'b>);
@@ -231,14 +205,12 @@ impl Write for Escaper<'_, '_> {
 }
 
 /// Things with commas between.
-struct List<I>(I);
-
-impl<I: Iterator<Item: fmt::Display> + Clone> fmt::Display for List<I> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, item) in self.0.clone().enumerate() {
+fn list(things: impl Iterator<Item: fmt::Display> + Clone) -> impl fmt::Display {
+    from_fn(move |out| {
+        for (index, thing) in things.clone().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            write!(formatter, "{comma}{item}")?;
+            write!(out, "{comma}{thing}")?;
         }
         Ok(())
-    }
+    })
 }

@@ -2,52 +2,41 @@
 
 pub mod vtd;
 
-use core::fmt;
-
 use self::vtd::Vtd;
 use addr::{GuestPhysical, HostPhysical, Range, RequesterId};
 use page_table::{Leaves, MapError};
+use thiserror::Error;
 
 /// The machine's IOMMUs, if it has any. Without, no function is ever assigned.
 pub struct Iommu(Option<Vtd>);
 
 /// Why the IOMMU cannot be used, or cannot do what it is asked.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum IommuError {
     /// The firmware describes none.
+    #[error("the firmware describes no IOMMU (no DMAR table)")]
     Absent,
     /// The firmware's description is damaged.
+    #[error("the firmware's DMAR table: {0}")]
     Table(::vtd::DmarError),
     /// A unit cannot do something that Bulkhead needs.
+    #[error("the IOMMU has no {0}")]
     Missing(&'static str),
     /// A unit did not do in time what it was told.
+    #[error("the IOMMU did not answer: {0}")]
     Timeout(&'static str),
     /// No frame is left for its tables.
+    #[error("no memory is left for the IOMMU's tables")]
     OutOfFrames,
     /// No interrupt-remapping entry is left.
+    #[error("no interrupt-remapping entry is left")]
     OutOfInterrupts,
     /// Firmware keeps memory reachable for this function (RMRR).
+    #[error("the firmware keeps memory of its own reachable for {0} (RMRR)")]
     ReservedMemory(RequesterId),
     /// A second-stage table could not be built.
+    #[error("a second-stage table: {0}")]
     Map(MapError),
-}
-
-impl fmt::Display for IommuError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Absent => formatter.write_str("the firmware describes no IOMMU (no DMAR table)"),
-            Self::Table(why) => write!(formatter, "the firmware's DMAR table: {why}"),
-            Self::Missing(what) => write!(formatter, "the IOMMU has no {what}"),
-            Self::Timeout(what) => write!(formatter, "the IOMMU did not answer: {what}"),
-            Self::OutOfFrames => formatter.write_str("no memory is left for the IOMMU's tables"),
-            Self::OutOfInterrupts => formatter.write_str("no interrupt-remapping entry is left"),
-            Self::ReservedMemory(address) => write!(
-                formatter,
-                "the firmware keeps memory of its own reachable for {address} (RMRR)"
-            ),
-            Self::Map(why) => write!(formatter, "a second-stage table: {why}"),
-        }
-    }
 }
 
 /// Consecutive interrupt-remapping entries of one function.

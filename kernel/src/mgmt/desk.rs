@@ -3,8 +3,7 @@
 use lifecycle::{Failure, Refused};
 use mgmt_proto::{
     Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, ExitCounts, FunctionStatus,
-    Handler, Health, Hello, Items, ItemsWriter, MAX_DATA, Name, Page, Request, Resources,
-    StopManner, Summary,
+    Handler, Health, Hello, Items, MAX_DATA, Name, Page, Request, Resources, StopManner, Summary,
 };
 
 use super::{About, Peer, Records, wire};
@@ -164,9 +163,9 @@ impl Desk<'_> {
         let pristine = custody.map(|custody| &custody.pristine);
         Ok(Answer::Partition(Details {
             summary,
-            cores: items(cores, source.cores.iter().copied()),
-            functions: items(functions, custody.into_iter().flat_map(functions_of)),
-            images: items(images, pristine.into_iter().flat_map(wire::images)),
+            cores: Items::new(cores, source.cores.iter().copied()),
+            functions: Items::new(functions, custody.into_iter().flat_map(functions_of)),
+            images: Items::new(images, pristine.into_iter().flat_map(wire::images)),
             largest_image: pristine.and_then(Pristine::largest_image),
         }))
     }
@@ -290,16 +289,6 @@ fn read<'a, const SIZE: usize>(
         end: history.end().max(window.next()),
         bytes: room.get(..window.count).unwrap_or_default(),
     }
-}
-
-fn items<T: serde::Serialize>(room: &mut [u8], all: impl Iterator<Item = T>) -> Items<'_, T> {
-    let mut writer = ItemsWriter::new(room);
-    for item in all {
-        if !writer.push(&item) {
-            break;
-        }
-    }
-    writer.finish()
 }
 
 fn functions_of(custody: &Custody) -> impl Iterator<Item = FunctionStatus> + '_ {

@@ -14,10 +14,9 @@ mod records;
 mod replacement;
 mod wire;
 
-use image_room::Part;
 use mgmt_proto::frame::FRAME_BYTES;
 use mgmt_proto::{Asker, BODY_BYTES, FrameBuffer, Server};
-use plan::Plan;
+use plan::{ImagePart, Plan};
 use shared_ring::End;
 
 use crate::cpu::reset;
@@ -155,7 +154,7 @@ impl Channel {
     }
 
     /// An image of a partition was replaced, or is the bundle's again.
-    pub fn note_image(&mut self, custody: &Custody, part: Part, now: u64) {
+    pub fn note_image(&mut self, custody: &Custody, part: ImagePart, now: u64) {
         if self.peer.asker().sees(&custody.partition.name) {
             self.records.note_image(custody, part, now);
         }

@@ -1,9 +1,9 @@
 //! What happened lately, numbered.
 
 use history::Records as History;
-use image_room::Part;
 use lifecycle::{Failure, State};
 use mgmt_proto::{BODY_BYTES, Event, EventKind, Fault, Name, Page};
+use plan::ImagePart;
 
 use super::wire;
 use crate::cpu::time;
@@ -91,12 +91,11 @@ impl Records {
     }
 
     /// An image of a partition was replaced, or is the bundle's again.
-    pub fn note_image(&mut self, custody: &Custody, part: Part, now: u64) {
+    pub fn note_image(&mut self, custody: &Custody, part: ImagePart, now: u64) {
         let Some(partition) = Name::new(&custody.partition.name) else {
             return;
         };
         let is_replaced = custody.pristine.replaced(part).is_some();
-        let part = wire::part(part);
         let kind = if is_replaced {
             EventKind::ImageReplaced { partition, part }
         } else {

@@ -14,7 +14,7 @@ impl Desk<'_> {
         (part, bytes, crc32c): (ImagePart, u64, u32),
     ) -> Result<Answer<'_>, Error> {
         let begun = self.custody(name)?.pristine.begin(Announcement {
-            part: wire::part_here(part),
+            part,
             bytes,
             crc32c,
         });
@@ -36,7 +36,7 @@ impl Desk<'_> {
     pub fn commit_image(&mut self, partition: Name) -> Result<Answer<'_>, Error> {
         let committed = self.custody(partition)?.pristine.commit();
         let taken = committed.map_err(wire::refusal)?;
-        let part = wire::part(taken.part);
+        let part = taken.part;
         log!(
             "partition {partition}: its {part} is replaced by one of {} bytes",
             taken.bytes
@@ -45,10 +45,7 @@ impl Desk<'_> {
     }
 
     pub fn restore_image(&mut self, partition: Name, part: ImagePart) -> Result<Answer<'_>, Error> {
-        let restored = self
-            .custody(partition)?
-            .pristine
-            .restore(wire::part_here(part));
+        let restored = self.custody(partition)?.pristine.restore(part);
         if restored.map_err(wire::refusal)? {
             log!("partition {partition}: its {part} is the bundle's again");
         }

@@ -1,6 +1,6 @@
 //! From Bulkhead's words to the protocol's, which outlive them, and back.
 
-use image_room::{Part, Refusal};
+use image_room::Refusal;
 use lifecycle::{Afterwards, Failure, Refused, State, StopCause};
 use mgmt_proto::{Error, ImagePart, ImageStatus, Origin, Reason, Sealed, StopCause as WireCause};
 
@@ -62,29 +62,13 @@ pub fn last_stop(custody: &Custody) -> Option<WireCause> {
     lifecycle.cause().map(cause)
 }
 
-/// One of a partition's images.
-pub const fn part(part: Part) -> ImagePart {
-    match part {
-        Part::Kernel => ImagePart::Kernel,
-        Part::InitialRamdisk => ImagePart::InitialRamdisk,
-    }
-}
-
-/// The same in Bulkhead's words.
-pub const fn part_here(part: ImagePart) -> Part {
-    match part {
-        ImagePart::Kernel => Part::Kernel,
-        ImagePart::InitialRamdisk => Part::InitialRamdisk,
-    }
-}
-
 /// What a partition starts with next.
 pub fn images(pristine: &Pristine) -> impl Iterator<Item = ImageStatus> + '_ {
-    Part::ALL.into_iter().filter_map(|part| {
+    ImagePart::ALL.into_iter().filter_map(|part| {
         let replaced = pristine.replaced(part);
         let image = replaced.or_else(|| pristine.own(part))?;
         Some(ImageStatus {
-            part: self::part(part),
+            part,
             bytes: image.bytes,
             crc32c: image.crc32c,
             origin: if replaced.is_some() {

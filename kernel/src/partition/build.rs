@@ -4,20 +4,18 @@ extern crate alloc;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use addr::{ApicId, HostPhysical, Range, RequesterId};
 use guest_image::acpi::AcpiError;
-use guest_image::elf::ElfError;
 use guest_image::layout::LayoutError;
-use guest_image::linux::LinuxError;
-use guest_image::{MemoryMap, OutOfRange};
+use guest_image::{ImageError, MemoryMap, OutOfRange};
 use image_room::Room;
 use page_table::{Access, MapError, MemoryKind, PageTable};
 use plan::bundle::Bundle;
 use plan::{Fit, Plan, Violation};
 use spin::Mutex;
+use thiserror::Error;
 use vdev::io_apic::IoApic;
 use vdev::processor::Processor;
 use vdev::uart::Uart;
@@ -40,77 +38,44 @@ use crate::vcpu::seat::{Occupant, Seat};
 use crate::vcpu::{Backend, Start};
 
 /// Why a partition could not be built.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum BuildError<'a> {
     /// The plan does not fit the machine.
+    #[error("{0}")]
     DoesNotFit(&'a Violation),
     /// No frame is left.
+    #[error("no memory is left for its tables")]
     OutOfFrames,
     /// Guest memory cannot be laid out.
-    Layout(LayoutError),
+    #[error("its memory: {0}")]
+    Layout(#[from] LayoutError),
     /// Its second-stage table could not be built.
-    Map(MapError),
+    #[error("its second-stage table: {0:?}")]
+    Map(#[from] MapError),
     /// The IOMMU refused.
-    Iommu(IommuError),
+    #[error("{0}")]
+    Iommu(#[from] IommuError),
     /// One of its functions cannot be given away.
+    #[error("function {0}: {1}")]
     Device(RequesterId, DeviceError),
     /// Two threads of one core would run for different owners, who could watch one another.
+    #[error(
+        "its core {own} is a thread of the same physical core as core {other}, which is not \
+         its own; give it both, or leave one unused"
+    )]
     SharedCore { own: ApicId, other: ApicId },
     /// More partitions than the CPU can tell apart, or more cores than one can have.
+    #[error("there are too many {0}")]
     TooMany(&'static str),
     /// Its ACPI tables could not be made.
-    Acpi(AcpiError),
-    /// Its image is no Linux kernel that can be started.
-    Linux(LinuxError),
-    /// Its image is no ELF file that can be started.
-    Elf(ElfError),
+    #[error("its ACPI tables: {0}")]
+    Acpi(#[from] AcpiError),
+    /// Its image cannot be started.
+    #[error("its image: {0}")]
+    Image(#[from] ImageError),
     /// Something does not fit its memory.
-    OutOfRange(OutOfRange),
-}
-
-impl fmt::Display for BuildError<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DoesNotFit(why) => write!(formatter, "{why}"),
-            Self::OutOfFrames => formatter.write_str("no memory is left for its tables"),
-            Self::Layout(why) => write!(formatter, "its memory: {why}"),
-            Self::Map(why) => write!(formatter, "its second-stage table: {why:?}"),
-            Self::Iommu(why) => write!(formatter, "{why}"),
-            Self::Device(address, why) => write!(formatter, "function {address}: {why}"),
-            Self::SharedCore { own, other } => write!(
-                formatter,
-                "its core {own} is a thread of the same physical core as core {other}, which is \
-                 not its own; give it both, or leave one unused"
-            ),
-            Self::TooMany(what) => write!(formatter, "there are too many {what}"),
-            Self::Acpi(why) => write!(formatter, "its ACPI tables: {why}"),
-            Self::Linux(why) => write!(formatter, "its kernel: {why}"),
-            Self::Elf(why) => write!(formatter, "its image: {why}"),
-            Self::OutOfRange(why) => write!(formatter, "its memory: {why}"),
-        }
-    }
-}
-
-macro_rules! from {
-    ($($error:ty => $variant:ident),* $(,)?) => {
-        $(
-            impl From<$error> for BuildError<'_> {
-                fn from(why: $error) -> Self {
-                    Self::$variant(why)
-                }
-            }
-        )*
-    };
-}
-
-from! {
-    LayoutError => Layout,
-    MapError => Map,
-    IommuError => Iommu,
-    AcpiError => Acpi,
-    LinuxError => Linux,
-    ElfError => Elf,
-    OutOfRange => OutOfRange,
+    #[error("its memory: {0}")]
+    OutOfRange(#[from] OutOfRange),
 }
 
 impl From<OutOfFrames> for BuildError<'_> {

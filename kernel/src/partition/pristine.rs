@@ -6,9 +6,9 @@ use addr::{GuestPhysical, Range};
 use guest_image::acpi::{self, Description};
 use guest_image::{Entry, GuestMemory, Image, MemoryMap, Rehearsal};
 use guest_image::{elf, layout, linux, reset_vector};
-use image_room::{Images, Part, Room};
-use plan::ImageIndex;
+use image_room::{Images, Room};
 use plan::bundle::Bundle;
+use plan::{ImageIndex, ImagePart};
 
 use super::build::BuildError;
 use super::memory::GuestRam;
@@ -34,17 +34,14 @@ impl Pristine {
         windows: &[Range<GuestPhysical>],
         room: Option<Room<'static>>,
     ) -> Result<Self, BuildError<'static>> {
-        let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES);
         let tables = acpi::tables(&Description {
             cores: &source.cores,
             map: &map,
             windows,
-            ecam: ecam.ok_or(BuildError::OutOfFrames)?,
         })?;
         let recipe = Recipe {
             map,
-            tables_at: tables.at,
-            tables: frames::keep(&tables.bytes).ok_or(BuildError::OutOfFrames)?,
+            tables: frames::keep(&tables).ok_or(BuildError::OutOfFrames)?,
             image: &source.image,
             bundle,
         };
@@ -66,7 +63,6 @@ impl Pristine {
 /// How images become what a guest begins with.
 pub(super) struct Recipe {
     map: MemoryMap,
-    tables_at: GuestPhysical,
     tables: &'static [u8],
     pub image: &'static plan::Image,
     pub bundle: Bundle<'static>,
@@ -79,15 +75,17 @@ impl Recipe {
         mut memory: &mut dyn GuestMemory,
         images: Images<'_>,
     ) -> Result<Entry, BuildError<'static>> {
-        memory.write(self.tables_at, self.tables)?;
+        memory.write(layout::ACPI_TABLES, self.tables)?;
         reset_vector::write(&mut memory)?;
         let own = |part| Some(self.bundle.entry(self.own(part)?).unwrap_or_default());
         let image = Image {
             kernel: images
                 .kernel
-                .or_else(|| own(Part::Kernel))
+                .or_else(|| own(ImagePart::Kernel))
                 .unwrap_or_default(),
-            initial_ramdisk: images.initial_ramdisk.or_else(|| own(Part::InitialRamdisk)),
+            initial_ramdisk: images
+                .initial_ramdisk
+                .or_else(|| own(ImagePart::InitialRamdisk)),
             command_line: self.image.command_line(),
         };
         Ok(match self.image {
@@ -106,10 +104,10 @@ impl Recipe {
     }
 
     /// The bundle's image for `part`, if the plan names one.
-    pub const fn own(&self, part: Part) -> Option<ImageIndex> {
+    pub const fn own(&self, part: ImagePart) -> Option<ImageIndex> {
         match part {
-            Part::Kernel => Some(self.image.kernel()),
-            Part::InitialRamdisk => self.image.initial_ramdisk(),
+            ImagePart::Kernel => Some(self.image.kernel()),
+            ImagePart::InitialRamdisk => self.image.initial_ramdisk(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Other images in place of a partition's own, from its next start on.
 
-use image_room::{Announcement, Part, Refusal, Room};
+use image_room::{Announcement, Refusal, Room};
+use plan::ImagePart;
 
 use super::build::BuildError;
 use super::pristine::Pristine;
@@ -36,7 +37,7 @@ impl Pristine {
     pub fn begin(&mut self, announced: Announcement) -> Result<u64, ReplaceError> {
         let is_bare = matches!(self.recipe.image, plan::Image::Elf { .. });
         let room = self.room()?;
-        if is_bare && announced.part == Part::InitialRamdisk {
+        if is_bare && announced.part == ImagePart::InitialRamdisk {
             return Err(ReplaceError::NoRamdisk);
         }
         Ok(room.begin(announced)?)
@@ -64,7 +65,7 @@ impl Pristine {
     ///
     /// # Errors
     /// It does not go with the other image, which was replaced; nothing has changed then.
-    pub fn restore(&mut self, part: Part) -> Result<bool, ReplaceError> {
+    pub fn restore(&mut self, part: ImagePart) -> Result<bool, ReplaceError> {
         let Self { recipe, room } = self;
         let room = room.as_mut().ok_or(ReplaceError::NoRoom)?;
         let is_replaced = room.replaced(part).is_some();
@@ -77,12 +78,12 @@ impl Pristine {
     }
 
     /// What is known of the image in place of the bundle's, if one is.
-    pub fn replaced(&self, part: Part) -> Option<Announcement> {
+    pub fn replaced(&self, part: ImagePart) -> Option<Announcement> {
         self.room.as_ref()?.replaced(part)
     }
 
     /// What is known of the bundle's image.
-    pub fn own(&self, part: Part) -> Option<Announcement> {
+    pub fn own(&self, part: ImagePart) -> Option<Announcement> {
         let index = self.recipe.own(part)?;
         Some(Announcement {
             part,

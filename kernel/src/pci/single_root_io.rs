@@ -3,7 +3,6 @@
 
 extern crate alloc;
 use alloc::vec::Vec;
-use core::fmt;
 
 use addr::{HostPhysical, Range, RequesterId};
 use pci_config::bar::{self, Bar, Bars};
@@ -11,6 +10,7 @@ use pci_config::header::HeaderType;
 use pci_config::single_root_io::{self, SingleRootIo, SingleRootIoError};
 use pci_config::window::Allocator;
 use pci_config::{ConfigSpace, bridge, express, header};
+use thiserror::Error;
 
 use super::ecam::EcamFunction;
 use super::inventory::Inventory;
@@ -23,45 +23,29 @@ const READY_MILLISECONDS: u64 = 100;
 const GONE_MILLISECONDS: u64 = 1000;
 
 /// Why a physical function's virtual functions are not there.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum EnableError {
     /// The function has no SR-IOV capability.
+    #[error("it has no SR-IOV capability")]
     NotCapable,
     /// The function is on a root bus: there is no window to place BARs in.
+    #[error("it is on a root bus, without a bridge above")]
     NoBridge,
     /// The bridge above opens no memory window, or one above 4 GiB only.
+    #[error("the bridge above has no memory window below 4 GiB")]
     NoWindow,
     /// The window has no room for these bytes.
+    #[error("the bridge's window has no room for VF BARs of {0:#x} bytes")]
     WindowFull(u64),
     /// A virtual function would be on a bus that the bridge does not lead to.
+    #[error("the bridge above does not lead to VF {0}")]
     Bus(RequesterId),
     /// The capability refused.
+    #[error("the SR-IOV capability refused: {0:?}")]
     Refused(SingleRootIoError),
     /// The virtual function did not appear in time.
+    #[error("VF {0} did not appear")]
     Absent(RequesterId),
-}
-
-impl fmt::Display for EnableError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotCapable => formatter.write_str("it has no SR-IOV capability"),
-            Self::NoBridge => formatter.write_str("it is on a root bus, without a bridge above"),
-            Self::NoWindow => {
-                formatter.write_str("the bridge above has no memory window below 4 GiB")
-            }
-            Self::WindowFull(bytes) => {
-                write!(
-                    formatter,
-                    "the bridge's window has no room for VF BARs of {bytes:#x} bytes"
-                )
-            }
-            Self::Bus(address) => {
-                write!(formatter, "the bridge above does not lead to VF {address}")
-            }
-            Self::Refused(why) => write!(formatter, "the SR-IOV capability refused: {why:?}"),
-            Self::Absent(address) => write!(formatter, "VF {address} did not appear"),
-        }
-    }
 }
 
 /// A physical function whose virtual functions can be switched on.

@@ -16,13 +16,12 @@ pub mod seat;
 pub mod svm;
 pub mod vmx;
 
-use core::fmt;
-
 use addr::{GuestPhysical, HostPhysical, PageSize};
 use guest_image::Entry;
 use initial_state::InitialState;
 use page_table::Format;
-use permission_map::MsrPermissions;
+use permission_map::{MsrLayout, MsrMap};
+use thiserror::Error;
 use vdev::exit_reason::ExitReason;
 use vdev::msr;
 use vdev::processor::Processor;
@@ -157,7 +156,7 @@ impl Start {
 
 /// Opens the registers that `vdev::msr` leaves to the guest. One that the map has no bit for
 /// stays denied: the hardware intercepts it always.
-fn open_native(permissions: &mut impl MsrPermissions) {
+fn open_native<L: MsrLayout, const BYTES: usize>(permissions: &mut MsrMap<L, BYTES>) {
     for rule in msr::native(Processor::detect(instruction::cpuid)) {
         for number in rule.first..=rule.last {
             if rule.read == msr::Access::Native {
@@ -196,18 +195,13 @@ pub struct CodeState {
 }
 
 /// What the CPU lacks, or keeps locked, that a back end needs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Error)]
+#[error("the CPU has no {what}; {remedy}")]
 pub struct Missing {
     /// The feature's name in the manuals.
     pub what: &'static str,
     /// What a person can do about it.
     pub remedy: &'static str,
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the CPU has no {}; {}", self.what, self.remedy)
-    }
 }
 
 /// A CPU's way to run guests. All that differs between SVM and VMX is behind this.

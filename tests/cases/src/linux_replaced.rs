@@ -67,7 +67,7 @@ pub fn ramdisk_beside_a_busy_neighbour(bench: &Bench) -> Result<()> {
     let told = format!("{}{why}", String::from_utf8_lossy(&refused.stdout));
     ensure!(refused.status.code() == Some(1), "{told}");
     ensure!(told.contains("image-refused"), "{told}");
-    ensure!(told.contains("its kernel: "), "{told}");
+    ensure!(told.contains("its image: "), "{told}");
     tool.succeed(&["replace", "beta", "initrd", file])?;
     tool.succeed(&["restart", "beta", "--force"])?;
     emulator.wait_for_text(OTHER_WORDS, LIMIT)?;

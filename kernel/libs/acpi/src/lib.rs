@@ -12,7 +12,6 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-mod bytes;
 mod madt;
 mod mcfg;
 mod root;

@@ -1,8 +1,8 @@
 //! The MADT's processors (ACPI 6.5, section 5.2.12 "Multiple APIC Description Table").
 
 use addr::ApicId;
+use byte_fields::{u16_at, u32_at};
 
-use crate::bytes::{u16_at, u32_at};
 use crate::table::{HEADER_BYTES, TableError, table};
 
 const LOCAL_APIC: u8 = 0;

@@ -2,8 +2,8 @@
 //! 3.3, section 4.1.2 "MCFG Table Description").
 
 use addr::HostPhysical;
+use byte_fields::{u16_at, u64_at};
 
-use crate::bytes::{u16_at, u64_at};
 use crate::table::{HEADER_BYTES, TableError, table};
 
 const ENTRIES_OFFSET: usize = HEADER_BYTES + 8;

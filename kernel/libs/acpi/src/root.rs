@@ -1,9 +1,9 @@
 //! RSDP and the root table that it points to (ACPI 6.5, sections 5.2.5, 5.2.7, 5.2.8).
 
 use addr::HostPhysical;
+use byte_fields::{array_at, u32_at, u64_at};
 
-use crate::bytes::{array, sums_to_zero, u32_at, u64_at};
-use crate::table::{HEADER_BYTES, TableError, table};
+use crate::table::{HEADER_BYTES, TableError, sums_to_zero, table};
 
 /// The bytes of an RSDP of revision 2; one of revision 0 has the first 20 of them.
 pub const RSDP_BYTES: usize = 36;
@@ -24,7 +24,7 @@ impl Root {
     /// # Errors
     /// The bytes are too few, are no RSDP, or do not add up.
     pub fn parse(rsdp: &[u8]) -> Result<Self, TableError> {
-        if array(rsdp, 0) != Some(*b"RSD PTR ") {
+        if array_at(rsdp, 0) != Some(*b"RSD PTR ") {
             return Err(TableError::Signature);
         }
         let first = rsdp.get(..RSDP_V1_BYTES).ok_or(TableError::Truncated)?;

@@ -3,9 +3,9 @@
 //!
 //! Used is a 16550 at I/O ports that speaks 115,200 baud: everything else is named and left.
 
-use core::fmt;
+use byte_fields::u64_at;
+use thiserror::Error;
 
-use crate::bytes::u64_at;
 use crate::table::{HEADER_BYTES, TableError, table};
 
 /// Interface types: a 16550, one that is a 16450 at first, and one that the address describes.
@@ -23,43 +23,23 @@ const BAUD_RATES: [u8; 2] = [0, 7];
 const LAST_PORT: u16 = 0xfff8;
 
 /// Why an SPCR's serial port is not used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SpcrError {
     /// The bytes are no SPCR.
-    Table(TableError),
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// The interface type is none of a 16550.
+    #[error("its interface {0:#x} is no 16550")]
     Interface(u8),
     /// The registers are not at I/O ports, but in this address space.
+    #[error("it is in address space {0}, not at I/O ports")]
     AddressSpace(u8),
     /// No 16550 can be at this port.
+    #[error("no 16550 can be at port {0:#x}")]
     Port(u64),
     /// The baud rate with this number is another one.
+    #[error("its baud rate, number {0}, is not 115,200")]
     BaudRate(u8),
-}
-
-impl From<TableError> for SpcrError {
-    fn from(why: TableError) -> Self {
-        Self::Table(why)
-    }
-}
-
-impl fmt::Display for SpcrError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Table(why) => write!(formatter, "{why}"),
-            Self::Interface(kind) => write!(formatter, "its interface {kind:#x} is no 16550"),
-            Self::AddressSpace(space) => {
-                write!(
-                    formatter,
-                    "it is in address space {space}, not at I/O ports"
-                )
-            }
-            Self::Port(port) => write!(formatter, "no 16550 can be at port {port:#x}"),
-            Self::BaudRate(number) => {
-                write!(formatter, "its baud rate, number {number}, is not 115,200")
-            }
-        }
-    }
 }
 
 /// The first I/O port of the 16550 that `bytes`, an SPCR, names.

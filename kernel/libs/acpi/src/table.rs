@@ -1,8 +1,7 @@
 //! The header that all system description tables share (ACPI 6.5, section 5.2.6).
 
-use core::fmt;
-
-use crate::bytes::{array, sums_to_zero, u32_at};
+use byte_fields::{array_at, u32_at};
+use thiserror::Error;
 
 /// The bytes of a table's header.
 pub const HEADER_BYTES: usize = 36;
@@ -11,27 +10,20 @@ pub const HEADER_BYTES: usize = 36;
 const MAXIMUM_BYTES: u32 = 16 << 20;
 
 /// Why bytes are not the table that they should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TableError {
     /// The bytes end before the structure does.
+    #[error("it ends early")]
     Truncated,
     /// The signature is another one.
+    #[error("it has another signature")]
     Signature,
     /// The length field is smaller than the header or beyond any sense.
+    #[error("its length of {0} bytes is impossible")]
     Length(u32),
     /// The bytes do not add up to 0.
+    #[error("its checksum is wrong")]
     Checksum,
-}
-
-impl fmt::Display for TableError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated => formatter.write_str("it ends early"),
-            Self::Signature => formatter.write_str("it has another signature"),
-            Self::Length(length) => write!(formatter, "its length of {length} bytes is impossible"),
-            Self::Checksum => formatter.write_str("its checksum is wrong"),
-        }
-    }
 }
 
 /// What a table's header says, not yet checked against the table's body.
@@ -49,7 +41,7 @@ impl Header {
     /// # Errors
     /// The bytes are too few, or the length is impossible.
     pub fn parse(bytes: &[u8]) -> Result<Self, TableError> {
-        let signature = array(bytes, 0).ok_or(TableError::Truncated)?;
+        let signature = array_at(bytes, 0).ok_or(TableError::Truncated)?;
         let length = u32_at(bytes, 4).ok_or(TableError::Truncated)?;
         if !(HEADER_BYTES as u32..=MAXIMUM_BYTES).contains(&length) {
             return Err(TableError::Length(length));
@@ -73,6 +65,11 @@ pub fn table<'a>(bytes: &'a [u8], signature: &[u8; 4]) -> Result<&'a [u8], Table
     sums_to_zero(table)
         .then_some(table)
         .ok_or(TableError::Checksum)
+}
+
+/// Whether the bytes add up to 0, as every ACPI checksum wants.
+pub fn sums_to_zero(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) == 0
 }
 
 #[cfg(test)]

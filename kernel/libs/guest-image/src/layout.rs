@@ -13,9 +13,8 @@
 //! BARs of real functions keep their host address, so they lie between [`LOW_RAM_LIMIT`] and [`HIGH_RAM`], or
 //! above all RAM.
 
-use core::fmt;
-
 use addr::{Address, GuestPhysical, PageSize, Range};
+use thiserror::Error;
 
 /// The global descriptor table of the 64-bit entry.
 pub const GDT: GuestPhysical = GuestPhysical::new(0x1000);
@@ -59,10 +58,10 @@ pub const LOCAL_APIC: GuestPhysical = GuestPhysical::new(0xfee0_0000);
 pub const ECAM: GuestPhysical = GuestPhysical::new(0xff00_0000);
 /// The size of one bus' configuration space: 32 devices, 8 functions, 4 KiB each.
 pub const ECAM_BYTES: u64 = 1 << 20;
+// Its tables have 32 bits for it.
+const _: () = assert!(ECAM.as_u64() + ECAM_BYTES <= HIGH_RAM.as_u64());
 /// Where the synthetic functions have their BARs: behind the configuration space.
 pub const SYNTHETIC: GuestPhysical = GuestPhysical::new(0xff10_0000);
-/// How many bytes all of them have.
-pub const SYNTHETIC_BYTES: u64 = 1 << 20;
 /// The first RAM above 4 GiB.
 pub const HIGH_RAM: GuestPhysical = GuestPhysical::new(0x1_0000_0000);
 
@@ -174,45 +173,27 @@ pub(crate) fn between(start: GuestPhysical, end: GuestPhysical) -> Option<Range<
 }
 
 /// A partition's memory that cannot be laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LayoutError {
     /// Less than [`MINIMUM_RAM_BYTES`].
+    #[error("a partition needs {MINIMUM_RAM_BYTES} bytes of memory and has {bytes}")]
     TooSmall {
         /// The partition's RAM.
         bytes: u64,
     },
     /// Not a whole number of 4 KiB pages.
+    #[error("a partition's memory is whole pages of 4 KiB, and {bytes} bytes are not")]
     Misaligned {
         /// The partition's RAM.
         bytes: u64,
     },
     /// More than there are addresses.
+    #[error("{bytes} bytes of memory are more than there are addresses above 4 GiB")]
     TooLarge {
         /// The partition's RAM.
         bytes: u64,
     },
 }
-
-impl fmt::Display for LayoutError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooSmall { bytes } => write!(
-                formatter,
-                "a partition needs {MINIMUM_RAM_BYTES} bytes of memory and has {bytes}"
-            ),
-            Self::Misaligned { bytes } => write!(
-                formatter,
-                "a partition's memory is whole pages of 4 KiB, and {bytes} bytes are not"
-            ),
-            Self::TooLarge { bytes } => write!(
-                formatter,
-                "{bytes} bytes of memory are more than there are addresses above 4 GiB"
-            ),
-        }
-    }
-}
-
-impl core::error::Error for LayoutError {}
 
 #[cfg(test)]
 mod tests {

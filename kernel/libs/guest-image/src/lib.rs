@@ -28,18 +28,19 @@
 extern crate alloc;
 
 pub mod acpi;
-mod bytes;
 pub mod elf;
 mod entry;
+mod error;
 pub mod layout;
 pub mod linux;
 mod long_mode;
 mod memory;
-mod placement;
+mod parts;
 mod rehearsal;
 pub mod reset_vector;
 
 pub use entry::{DescriptorTable, Entry};
+pub use error::ImageError;
 pub use layout::MemoryMap;
 pub use memory::{GuestMemory, OutOfRange};
 pub use rehearsal::Rehearsal;

@@ -1,8 +1,9 @@
 //! What a 64-bit entry stands on: a descriptor table and an identity map of 4 GiB.
 
-use addr::{Address, GuestPhysical, PageSize};
+use addr::GuestPhysical;
 
 use crate::layout::{GDT, PAGE_TABLES};
+use crate::memory::{RUN_WORDS, write_words};
 use crate::{DescriptorTable, Entry, GuestMemory, OutOfRange};
 
 /// The descriptors, by selector: null, unused, `__BOOT_CS`, `__BOOT_DS`
@@ -22,66 +23,43 @@ const _: () = assert!(Entry::CODE_SELECTOR == 2 * 8 && Entry::DATA_SELECTOR == 3
 const PRESENT_WRITABLE: u64 = 0b11;
 /// Page size: a leaf above level 1.
 const LEAF: u64 = 1 << 7;
-/// The level 2 tables that map 4 GiB.
-const LEVEL_2_TABLES: u64 = 4;
-/// The entries of a table.
-const ENTRIES: u64 = 512;
-/// How many of them are written at once, and their bytes.
-const RUN_ENTRIES: u64 = 64;
-const RUN_BYTES: usize = 64 * 8;
+const FOUR_GIB: u64 = 1 << 32;
+const LEAF_BYTES: u64 = 2 << 20;
+const LEVEL_3: u64 = PAGE_TABLES.as_u64() + 0x1000;
+/// The four tables that map 4 GiB.
+const LEVEL_2: [u64; 4] = {
+    let first = PAGE_TABLES.as_u64() + 0x2000;
+    [first, first + 0x1000, first + 0x2000, first + 0x3000]
+};
 
 /// Writes the descriptor table to [`GDT`].
 pub(crate) fn write_descriptors(
     memory: &mut impl GuestMemory,
 ) -> Result<DescriptorTable, OutOfRange> {
-    for (index, descriptor) in DESCRIPTORS.iter().enumerate() {
-        let offset = u64::try_from(index).unwrap_or(0).saturating_mul(8);
-        write_u64(memory, GDT, offset, *descriptor)?;
-    }
-    let limit = u16::try_from(size_of_val(&DESCRIPTORS).saturating_sub(1)).unwrap_or(0);
+    write_words(memory, GDT, &DESCRIPTORS)?;
+    let limit = size_of_val(&DESCRIPTORS).saturating_sub(1) as u16;
     Ok(DescriptorTable { base: GDT, limit })
 }
 
 /// Writes an identity map of the first 4 GiB in 2 MiB pages to [`PAGE_TABLES`]: a level 4
-/// table, a level 3 table and four of level 2. 1 GiB pages would save four pages, but not
-/// every processor has them. The answer is the value of `CR3`.
+/// table, a level 3 table and four of level 2, one behind the other. 1 GiB pages would save four
+/// pages, but not every processor has them. The answer is the value of `CR3`.
 pub(crate) fn write_identity_map(
     memory: &mut impl GuestMemory,
 ) -> Result<GuestPhysical, OutOfRange> {
-    let table = |index: u64| {
-        let offset = index.saturating_mul(PageSize::Size4KiB.bytes());
-        PAGE_TABLES.as_u64().saturating_add(offset)
-    };
-    let (level_4, level_3) = (PAGE_TABLES, GuestPhysical::new(table(1)));
-    write_u64(memory, level_4, 0, table(1) | PRESENT_WRITABLE)?;
-    for index in 0..LEVEL_2_TABLES {
-        let next = table(index.saturating_add(2)) | PRESENT_WRITABLE;
-        write_u64(memory, level_3, index.saturating_mul(8), next)?;
+    write_words(memory, PAGE_TABLES, &[LEVEL_3 | PRESENT_WRITABLE])?;
+    let tables = LEVEL_2.map(|table| table | PRESENT_WRITABLE);
+    write_words(memory, GuestPhysical::new(LEVEL_3), &tables)?;
+    let (mut at, mut page) = (GuestPhysical::new(LEVEL_2[0]), 0);
+    while page < FOUR_GIB {
+        let run = [(); RUN_WORDS].map(|()| {
+            let leaf = page | LEAF | PRESENT_WRITABLE;
+            page = page.saturating_add(LEAF_BYTES);
+            leaf
+        });
+        at = write_words(memory, at, &run)?;
     }
-    let level_2 = GuestPhysical::new(table(2));
-    let mut leaf = LEAF | PRESENT_WRITABLE;
-    for run in 0..LEVEL_2_TABLES.saturating_mul(ENTRIES) / RUN_ENTRIES {
-        let mut bytes = [0_u8; RUN_BYTES];
-        for entry in bytes.as_chunks_mut::<8>().0 {
-            *entry = leaf.to_le_bytes();
-            leaf = leaf.saturating_add(PageSize::Size2MiB.bytes());
-        }
-        let at = level_2.checked_add(run.saturating_mul(RUN_BYTES as u64));
-        memory.write(at.unwrap_or(level_2), &bytes)?;
-    }
-    Ok(level_4)
-}
-
-/// Writes one 64-bit entry of the table at `base`.
-fn write_u64(
-    memory: &mut impl GuestMemory,
-    base: GuestPhysical,
-    offset: u64,
-    value: u64,
-) -> Result<(), OutOfRange> {
-    let outside = OutOfRange { at: base, bytes: 8 };
-    let at = base.checked_add(offset).ok_or(outside)?;
-    memory.write(at, &value.to_le_bytes())
+    Ok(PAGE_TABLES)
 }
 
 #[cfg(test)]

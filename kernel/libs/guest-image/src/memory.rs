@@ -1,8 +1,7 @@
 //! How bytes get into a partition's memory, whoever holds it.
 
-use core::fmt;
-
 use addr::{Address, GuestPhysical, Range};
+use thiserror::Error;
 
 /// The bytes that [`GuestMemory::fill`] writes at once unless an implementation knows better.
 const FILL_CHUNK: usize = 256;
@@ -51,31 +50,41 @@ fn checked_end(at: GuestPhysical, bytes: &[u8]) -> Result<GuestPhysical, OutOfRa
     at.checked_add(count).ok_or(OutOfRange { at, bytes: count })
 }
 
+/// The words that [`write_words`] writes at once.
+pub(crate) const RUN_WORDS: usize = 64;
+
+/// Writes `words` from `at` on, little-endian. The answer is the address one past them.
+pub(crate) fn write_words(
+    memory: &mut impl GuestMemory,
+    mut at: GuestPhysical,
+    words: &[u64],
+) -> Result<GuestPhysical, OutOfRange> {
+    for run in words.chunks(RUN_WORDS) {
+        let mut bytes = [0; 8 * RUN_WORDS];
+        for (slot, word) in bytes.as_chunks_mut().0.iter_mut().zip(run) {
+            *slot = word.to_le_bytes();
+        }
+        let bytes = bytes.get(..size_of_val(run)).unwrap_or_default();
+        memory.write(at, bytes)?;
+        at = checked_end(at, bytes)?;
+    }
+    Ok(at)
+}
+
 /// The number of `bytes` as the width of an address.
 pub(crate) fn byte_count(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// A write that would have left the partition's RAM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{bytes} bytes at {at} are not within the partition's RAM")]
 pub struct OutOfRange {
     /// Where the write began.
     pub at: GuestPhysical,
     /// How long it was.
     pub bytes: u64,
 }
-
-impl fmt::Display for OutOfRange {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, bytes } = self;
-        write!(
-            formatter,
-            "{bytes} bytes at {at} are not within the partition's RAM"
-        )
-    }
-}
-
-impl core::error::Error for OutOfRange {}
 
 #[cfg(test)]
 mod tests {

@@ -19,21 +19,7 @@ mod tests;
 
 use core::mem;
 
-use plan::Checksum;
-
-/// One of the images that a partition starts with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The kernel, or the ELF file of a bare guest.
-    Kernel,
-    /// The initial RAM disk.
-    InitialRamdisk,
-}
-
-impl Part {
-    /// Both, the kernel first.
-    pub const ALL: [Self; 2] = [Self::Kernel, Self::InitialRamdisk];
-}
+use plan::{Checksum, ImagePart};
 
 /// The images that stand in for the partition's own; `None` where its own is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,13 +32,13 @@ pub struct Images<'a> {
 
 impl<'a> Images<'a> {
     /// The same with another image for `part`.
-    fn with(self, part: Part, image: Option<&'a [u8]>) -> Self {
+    fn with(self, part: ImagePart, image: Option<&'a [u8]>) -> Self {
         match part {
-            Part::Kernel => Self {
+            ImagePart::Kernel => Self {
                 kernel: image,
                 ..self
             },
-            Part::InitialRamdisk => Self {
+            ImagePart::InitialRamdisk => Self {
                 initial_ramdisk: image,
                 ..self
             },
@@ -64,7 +50,7 @@ impl<'a> Images<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announcement {
     /// Which image it replaces.
-    pub part: Part,
+    pub part: ImagePart,
     /// Its size.
     pub bytes: u64,
     /// Its CRC-32C.
@@ -166,10 +152,10 @@ impl<'m> Room<'m> {
 
     /// What was said of the image that stands in for the partition's own, if one does.
     #[must_use]
-    pub const fn replaced(&self, part: Part) -> Option<Announcement> {
+    pub const fn replaced(&self, part: ImagePart) -> Option<Announcement> {
         match part {
-            Part::Kernel => self.kernel.content,
-            Part::InitialRamdisk => self.initial_ramdisk.content,
+            ImagePart::Kernel => self.kernel.content,
+            ImagePart::InitialRamdisk => self.initial_ramdisk.content,
         }
     }
 
@@ -240,8 +226,8 @@ impl<'m> Room<'m> {
         let image = first(self.spare, announced.bytes);
         check(self.images().with(announced.part, image))?;
         let slot = match announced.part {
-            Part::Kernel => &mut self.kernel,
-            Part::InitialRamdisk => &mut self.initial_ramdisk,
+            ImagePart::Kernel => &mut self.kernel,
+            ImagePart::InitialRamdisk => &mut self.initial_ramdisk,
         };
         mem::swap(&mut slot.memory, &mut self.spare);
         slot.content = Some(announced);
@@ -254,13 +240,13 @@ impl<'m> Room<'m> {
     /// `check` refuses. The images are as they were then.
     pub fn restore<E>(
         &mut self,
-        part: Part,
+        part: ImagePart,
         check: impl FnOnce(Images<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         check(self.images().with(part, None))?;
         match part {
-            Part::Kernel => self.kernel.content = None,
-            Part::InitialRamdisk => self.initial_ramdisk.content = None,
+            ImagePart::Kernel => self.kernel.content = None,
+            ImagePart::InitialRamdisk => self.initial_ramdisk.content = None,
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ fn any_images(_: Images<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn announce(part: Part, image: &[u8]) -> Announcement {
+fn announce(part: ImagePart, image: &[u8]) -> Announcement {
     Announcement {
         part,
         bytes: image.len() as u64,
@@ -24,7 +24,7 @@ fn announce(part: Part, image: &[u8]) -> Announcement {
 }
 
 /// Takes all of `image` at once.
-fn replace(room: &mut Room<'_>, part: Part, image: &[u8]) -> Result<Announcement, Refusal> {
+fn replace(room: &mut Room<'_>, part: ImagePart, image: &[u8]) -> Result<Announcement, Refusal> {
     room.begin(announce(part, image))?;
     room.add(0, image)?;
     room.commit(any_images)
@@ -36,7 +36,7 @@ fn an_image_is_used_once_it_is_whole_and_no_earlier() {
     let mut room = Room::new(&mut memory);
     assert_eq!(room.limit(), LIMIT);
     let image = b"kernel";
-    assert_eq!(room.begin(announce(Part::Kernel, image)), Ok(0));
+    assert_eq!(room.begin(announce(ImagePart::Kernel, image)), Ok(0));
     for (offset, byte) in (0..).zip(image) {
         assert_eq!(room.images(), Images::default());
         assert_eq!(room.commit(any_images), Err(Refusal::Incomplete));
@@ -45,22 +45,22 @@ fn an_image_is_used_once_it_is_whole_and_no_earlier() {
     assert_eq!(room.images(), Images::default());
     let taken = room.commit(any_images).unwrap();
     assert_eq!(room.images().kernel, Some(&image[..]));
-    assert_eq!(room.replaced(Part::Kernel), Some(taken));
-    assert_eq!(room.replaced(Part::InitialRamdisk), None);
+    assert_eq!(room.replaced(ImagePart::Kernel), Some(taken));
+    assert_eq!(room.replaced(ImagePart::InitialRamdisk), None);
 }
 
 #[test]
 fn what_broke_off_goes_on_where_it_stopped_and_nothing_else_does() {
     let mut memory = [0; 24];
     let mut room = Room::new(&mut memory);
-    let announced = announce(Part::Kernel, b"kernel");
+    let announced = announce(ImagePart::Kernel, b"kernel");
     room.begin(announced).unwrap();
     room.add(0, b"ker").unwrap();
     assert_eq!(room.begin(announced), Ok(3));
     for other in [
-        announce(Part::InitialRamdisk, b"kernel"),
-        announce(Part::Kernel, b"colonel"),
-        announce(Part::Kernel, b"kernal"),
+        announce(ImagePart::InitialRamdisk, b"kernel"),
+        announce(ImagePart::Kernel, b"colonel"),
+        announce(ImagePart::Kernel, b"kernal"),
     ] {
         assert_eq!(room.begin(other), Ok(0), "{other:?}");
         assert_eq!(room.begin(announced), Ok(0), "it was forgotten");
@@ -76,7 +76,7 @@ fn pieces_out_of_turn_are_not_taken() {
     let mut memory = [0; 24];
     let mut room = Room::new(&mut memory);
     assert_eq!(room.add(0, b"k"), Err(Refusal::NotBegun));
-    room.begin(announce(Part::Kernel, b"kernel")).unwrap();
+    room.begin(announce(ImagePart::Kernel, b"kernel")).unwrap();
     assert_eq!(room.add(0, b"kernels"), Err(Refusal::BehindTheEnd));
     assert_eq!(room.add(3, b"nel"), Ok(0));
     assert_eq!(room.add(0, b"ker"), Ok(3));
@@ -93,9 +93,9 @@ fn pieces_out_of_turn_are_not_taken() {
 fn sizes_have_two_ends() {
     let mut memory = [0; 24];
     let mut room = Room::new(&mut memory);
-    room.begin(announce(Part::Kernel, b"k")).unwrap();
+    room.begin(announce(ImagePart::Kernel, b"k")).unwrap();
     room.add(0, b"k").unwrap();
-    let too_large = announce(Part::Kernel, b"nine byte");
+    let too_large = announce(ImagePart::Kernel, b"nine byte");
     let limit = LIMIT;
     assert_eq!(room.begin(too_large), Err(Refusal::TooLarge { limit }));
     let endless = Announcement {
@@ -103,12 +103,12 @@ fn sizes_have_two_ends() {
         ..too_large
     };
     assert_eq!(room.begin(endless), Err(Refusal::TooLarge { limit }));
-    let empty = announce(Part::Kernel, b"");
+    let empty = announce(ImagePart::Kernel, b"");
     assert_eq!(room.begin(empty), Err(Refusal::NoBytes));
     assert!(room.commit(any_images).is_ok(), "nothing was forgotten");
     for image in [&b"a"[..], b"8 bytes."] {
-        assert!(replace(&mut room, Part::Kernel, image).is_ok());
-        assert!(replace(&mut room, Part::InitialRamdisk, image).is_ok());
+        assert!(replace(&mut room, ImagePart::Kernel, image).is_ok());
+        assert!(replace(&mut room, ImagePart::InitialRamdisk, image).is_ok());
     }
 }
 
@@ -116,8 +116,8 @@ fn sizes_have_two_ends() {
 fn damage_and_a_refusal_change_nothing_and_are_over() {
     let mut memory = [0; 24];
     let mut room = Room::new(&mut memory);
-    replace(&mut room, Part::Kernel, b"good").unwrap();
-    let announced = announce(Part::Kernel, b"better");
+    replace(&mut room, ImagePart::Kernel, b"good").unwrap();
+    let announced = announce(ImagePart::Kernel, b"better");
     room.begin(announced).unwrap();
     room.add(0, b"bitter").unwrap();
     assert_eq!(room.commit(any_images), Err(Refusal::Damaged));
@@ -137,16 +137,16 @@ fn damage_and_a_refusal_change_nothing_and_are_over() {
 fn the_partitions_own_images_come_back() {
     let mut memory = [0; 24];
     let mut room = Room::new(&mut memory);
-    replace(&mut room, Part::Kernel, b"kernel").unwrap();
-    replace(&mut room, Part::InitialRamdisk, b"ramdisk").unwrap();
-    let refused = room.restore(Part::Kernel, |images| {
+    replace(&mut room, ImagePart::Kernel, b"kernel").unwrap();
+    replace(&mut room, ImagePart::InitialRamdisk, b"ramdisk").unwrap();
+    let refused = room.restore(ImagePart::Kernel, |images| {
         assert_eq!(images.kernel, None);
         assert_eq!(images.initial_ramdisk, Some(&b"ramdisk"[..]));
         Err(())
     });
     assert_eq!(refused, Err(()));
     assert_eq!(room.images().kernel, Some(&b"kernel"[..]));
-    assert_eq!(room.restore(Part::Kernel, |_| Ok::<_, ()>(())), Ok(()));
+    assert_eq!(room.restore(ImagePart::Kernel, |_| Ok::<_, ()>(())), Ok(()));
     assert_eq!(room.images().kernel, None);
     assert_eq!(room.images().initial_ramdisk, Some(&b"ramdisk"[..]));
 }
@@ -156,7 +156,7 @@ fn without_memory_nothing_fits() {
     for mut memory in [vec![], vec![0; 2]] {
         let mut room = Room::new(&mut memory);
         let limit = 0;
-        let refused = replace(&mut room, Part::Kernel, b"k");
+        let refused = replace(&mut room, ImagePart::Kernel, b"k");
         assert_eq!(refused, Err(Refusal::TooLarge { limit }));
     }
 }
@@ -164,7 +164,7 @@ fn without_memory_nothing_fits() {
 /// Something that happens to a room.
 #[derive(Debug, Clone)]
 enum Step {
-    Begin(Part, Vec<u8>),
+    Begin(ImagePart, Vec<u8>),
     /// The next bytes of the image, or bytes that are not its, from this much before or
     /// behind where it stands.
     Add {
@@ -175,11 +175,11 @@ enum Step {
     Commit {
         is_refused: bool,
     },
-    Restore(Part),
+    Restore(ImagePart),
 }
 
-fn any_part() -> impl Strategy<Value = Part> {
-    prop_oneof![Just(Part::Kernel), Just(Part::InitialRamdisk)]
+fn any_part() -> impl Strategy<Value = ImagePart> {
+    prop_oneof![Just(ImagePart::Kernel), Just(ImagePart::InitialRamdisk)]
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -198,14 +198,14 @@ fn any_step() -> impl Strategy<Value = Step> {
 struct Model {
     kernel: Option<Vec<u8>>,
     initial_ramdisk: Option<Vec<u8>>,
-    incoming: Option<(Part, Vec<u8>, Vec<u8>)>,
+    incoming: Option<(ImagePart, Vec<u8>, Vec<u8>)>,
 }
 
 impl Model {
-    fn part(&mut self, part: Part) -> &mut Option<Vec<u8>> {
+    fn part(&mut self, part: ImagePart) -> &mut Option<Vec<u8>> {
         match part {
-            Part::Kernel => &mut self.kernel,
-            Part::InitialRamdisk => &mut self.initial_ramdisk,
+            ImagePart::Kernel => &mut self.kernel,
+            ImagePart::InitialRamdisk => &mut self.initial_ramdisk,
         }
     }
 

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use addr::RequesterId;
+use thiserror::Error;
 
 /// Why a guest ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,38 +63,21 @@ impl fmt::Display for StopCause {
 }
 
 /// Why a partition can run no guest any more, until the machine restarts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Failure {
     /// A core does not leave the guest.
+    #[error("a core does not leave the guest")]
     CoreStays,
     /// A function does not answer after its reset.
+    #[error("function {0} does not answer after its reset")]
     FunctionLost(RequesterId),
     /// A function is not what it was before its reset, or still has requests under way.
+    #[error("function {0} is not as it was, after its reset")]
     FunctionChanged(RequesterId),
     /// The IOMMU does not answer, so what the functions reach is not known.
+    #[error("the IOMMU does not answer")]
     IommuSilent,
     /// The image could not be put into the memory again.
+    #[error("its image could not be loaded again")]
     ImageRefused,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CoreStays => formatter.write_str("a core does not leave the guest"),
-            Self::FunctionLost(address) => {
-                write!(
-                    formatter,
-                    "function {address} does not answer after its reset"
-                )
-            }
-            Self::FunctionChanged(address) => {
-                write!(
-                    formatter,
-                    "function {address} is not as it was, after its reset"
-                )
-            }
-            Self::IommuSilent => formatter.write_str("the IOMMU does not answer"),
-            Self::ImageRefused => formatter.write_str("its image could not be loaded again"),
-        }
-    }
 }

@@ -44,17 +44,6 @@ pub enum Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// The answer that `body` is.
-    ///
-    /// # Errors
-    /// [`Error::BadMessage`] if it cannot be read.
-    pub fn decode(body: &'a [u8]) -> Result<Self, Error> {
-        match postcard::take_from_bytes(body) {
-            Ok((answer, [])) => Ok(answer),
-            _ => Err(Error::BadMessage),
-        }
-    }
-
     /// The answer, if it can be kept: one that borrows nothing.
     pub(crate) const fn lasting(&self) -> Option<Answer<'static>> {
         match *self {

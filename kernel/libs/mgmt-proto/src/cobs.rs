@@ -53,15 +53,6 @@ pub struct Progress {
     zero: bool,
 }
 
-/// What a byte of an encoding means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Nothing yet.
-    Nothing,
-    /// The next byte of what was encoded.
-    Byte(u8),
-}
-
 impl Progress {
     /// Before the first byte.
     pub const START: Self = Self {
@@ -69,20 +60,17 @@ impl Progress {
         zero: false,
     };
 
-    /// Takes a byte that is not zero.
-    pub const fn take(&mut self, byte: u8) -> Step {
+    /// Takes a byte that is not zero. The answer is the next byte of what was encoded, if this
+    /// one makes it known.
+    pub fn take(&mut self, byte: u8) -> Option<u8> {
         if let Some(left) = self.left.checked_sub(1) {
             self.left = left;
-            return Step::Byte(byte);
+            return Some(byte);
         }
-        let step = if self.zero {
-            Step::Byte(0)
-        } else {
-            Step::Nothing
-        };
+        let decoded = self.zero.then_some(0);
         self.left = byte.saturating_sub(1);
         self.zero = byte != u8::MAX;
-        step
+        decoded
     }
 
     /// Whether an encoding may end here.
@@ -111,11 +99,7 @@ mod tests {
     /// What the steps give; `None` if the encoding is cut off.
     fn decoded(encoding: &[u8]) -> Option<Vec<u8>> {
         let mut progress = Progress::START;
-        let steps = encoding.iter().map(|byte| progress.take(*byte));
-        let bytes = steps.filter_map(|step| match step {
-            Step::Byte(byte) => Some(byte),
-            Step::Nothing => None,
-        });
+        let bytes = encoding.iter().filter_map(|byte| progress.take(*byte));
         let bytes = bytes.collect();
         progress.is_whole().then_some(bytes)
     }

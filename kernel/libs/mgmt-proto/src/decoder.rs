@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Frame;
-use crate::cobs::{Progress, Step};
+use crate::cobs::Progress;
 use crate::frame::PAYLOAD_BYTES;
 
 /// What came and was no message, by kind. Each counts what stands between two zeros once.
@@ -19,18 +19,6 @@ pub struct Dropped {
     pub wrong_version: u64,
     /// A frame whose message cannot be read. It was answered, if it was a request.
     pub bad_message: u64,
-}
-
-impl Dropped {
-    /// All kinds together.
-    #[must_use]
-    pub const fn total(&self) -> u64 {
-        self.too_long
-            .saturating_add(self.bad_cobs)
-            .saturating_add(self.bad_crc)
-            .saturating_add(self.wrong_version)
-            .saturating_add(self.bad_message)
-    }
 }
 
 /// Finds frames in a stream of bytes. Whatever has come, the frame behind the next zero is
@@ -53,19 +41,13 @@ impl Default for Decoder {
 impl Decoder {
     /// A decoder at the beginning of a stream.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             payload: [0; PAYLOAD_BYTES],
             length: 0,
             progress: Progress::START,
             overflow: false,
-            dropped: Dropped {
-                too_long: 0,
-                bad_cobs: 0,
-                bad_crc: 0,
-                wrong_version: 0,
-                bad_message: 0,
-            },
+            dropped: Dropped::default(),
         }
     }
 
@@ -74,7 +56,7 @@ impl Decoder {
         if byte == 0 {
             return self.finish();
         }
-        if let Step::Byte(decoded) = self.progress.take(byte) {
+        if let Some(decoded) = self.progress.take(byte) {
             match self.payload.get_mut(self.length) {
                 Some(slot) => {
                     *slot = decoded;

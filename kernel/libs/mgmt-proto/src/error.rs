@@ -1,7 +1,5 @@
 //! Why a request is not carried out.
 
-use core::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{Reason, State};
@@ -53,30 +51,3 @@ pub enum Error {
     /// The machine is sealed: no guest starts any more, or can be asked to stop.
     Sealed,
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WrongVersion => formatter.write_str("another version of the protocol"),
-            Self::OtherSession => formatter.write_str("the machine has restarted"),
-            Self::Unsupported => formatter.write_str("not supported"),
-            Self::BadMessage => formatter.write_str("the message cannot be read"),
-            Self::BadArgument => formatter.write_str("a value is outside its range"),
-            Self::UnknownPartition => formatter.write_str("no such partition"),
-            Self::WrongState { state } => write!(formatter, "the partition's state is {state}"),
-            Self::NotPermitted => formatter.write_str("not permitted on this channel"),
-            Self::Busy => formatter.write_str("something else is under way"),
-            Self::NoRoom { bytes } => write!(formatter, "there is room for {bytes} bytes only"),
-            Self::BadChecksum => formatter.write_str("the checksum is wrong"),
-            Self::Internal => formatter.write_str("the answer does not fit in a frame"),
-            Self::NoImageRoom => {
-                formatter.write_str("the plan gives the partition no room for new images")
-            }
-            Self::NotBegun => formatter.write_str("no image is on its way, or not all of it came"),
-            Self::ImageRefused { why } => write!(formatter, "the image cannot be started: {why}"),
-            Self::Sealed => formatter.write_str("the machine is sealed: no guest starts any more"),
-        }
-    }
-}
-
-impl core::error::Error for Error {}

@@ -1,7 +1,5 @@
 //! Frames: how a message is put on the line. The layout is on the crate's front page.
 
-use core::fmt;
-
 use plan::crc32c;
 use serde::Serialize;
 
@@ -94,17 +92,6 @@ impl<'a> Frame<'a> {
 /// The message does not fit in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong;
-
-impl fmt::Display for TooLong {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "the message is longer than the {BODY_BYTES} bytes that a frame holds"
-        )
-    }
-}
-
-impl core::error::Error for TooLong {}
 
 /// Who speaks, about which request, in which session; the version is [`VERSION`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -54,6 +54,8 @@
 #![warn(missing_docs)]
 
 mod answer;
+#[cfg(any(test, feature = "client"))]
+mod client;
 mod cobs;
 mod decoder;
 mod error;
@@ -81,11 +83,12 @@ pub use frame::{BODY_BYTES, Direction, FRAME_BYTES, Frame, FrameBuffer, Header, 
 pub use lifecycle::{State, StopCause};
 pub use name::Name;
 pub use permission::Asker;
+pub use plan::ImagePart;
 pub use reason::Reason;
 pub use record::{
     Counters, Event, EventKind, ExitCounts, Fault, FunctionStatus, Health, ImageStatus, Origin,
     Sealed, Summary,
 };
-pub use request::{ImagePart, MAX_DATA, Request, StopManner};
-pub use sequence::{Bytes, Items, ItemsWriter, Page};
+pub use request::{MAX_DATA, Request, StopManner};
+pub use sequence::{Bytes, Items, Page};
 pub use server::{Handler, Server};

@@ -1,7 +1,5 @@
 //! A partition's states, and why one stopped.
 
-use core::fmt;
-
 use addr::RequesterId;
 use serde::{Deserialize, Serialize};
 
@@ -20,35 +18,6 @@ pub enum State {
     Stopping,
     /// No core runs it, and it cannot be started as things are; the cause says why.
     Failed,
-}
-
-impl State {
-    /// All states.
-    pub const ALL: [Self; 5] = [
-        Self::Stopped,
-        Self::Starting,
-        Self::Running,
-        Self::Stopping,
-        Self::Failed,
-    ];
-
-    /// The state's name, for people and for programs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Stopping => "stopping",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
 }
 
 /// Why a partition stopped, or failed.
@@ -103,59 +72,4 @@ pub enum StopCause {
     IommuSilent,
     /// The image could not be put into memory again.
     ImageRefused,
-}
-
-impl StopCause {
-    /// The cause's name, for programs; the details are in [`fmt::Display`].
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PowerOff => "poweroff",
-            Self::Reset => "reboot",
-            Self::TripleFault => "triple-fault",
-            Self::EntryFailure { .. } => "entry-failure",
-            Self::UnknownExit { .. } => "unknown-exit",
-            Self::MachineCheck => "machine-check",
-            Self::DeliveryFault => "delivery-fault",
-            Self::ExecutesNothing { .. } => "executes-nothing",
-            Self::DeniedPolicy => "denied-policy",
-            Self::Administrator => "administrator",
-            Self::Delegate { .. } => "delegate",
-            Self::Refused => "refused",
-            Self::DeviceReset { .. } => "device-reset",
-            Self::RestartLimit => "restart-limit",
-            Self::CoreStays => "core-stays",
-            Self::IommuSilent => "iommu-silent",
-            Self::ImageRefused => "image-refused",
-        }
-    }
-}
-
-impl fmt::Display for StopCause {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PowerOff => formatter.write_str("poweroff"),
-            Self::Reset => formatter.write_str("reboot"),
-            Self::TripleFault => formatter.write_str("triple fault"),
-            Self::EntryFailure { code } => write!(formatter, "entry failure {code:#x}"),
-            Self::UnknownExit { code } => write!(formatter, "unknown exit {code:#x}"),
-            Self::MachineCheck => formatter.write_str("machine check"),
-            Self::DeliveryFault => formatter.write_str("memory fault during an event's delivery"),
-            Self::ExecutesNothing { address } => write!(
-                formatter,
-                "executes memory that it does not have, at {address:#x}"
-            ),
-            Self::DeniedPolicy => formatter.write_str("denied too often"),
-            Self::Administrator => formatter.write_str("administrator"),
-            Self::Delegate { by } => write!(formatter, "partition {by}"),
-            Self::Refused => formatter.write_str("refused at boot, see the log"),
-            Self::DeviceReset { function } => {
-                write!(formatter, "{function} did not come back from reset")
-            }
-            Self::RestartLimit => formatter.write_str("stopped too often"),
-            Self::CoreStays => formatter.write_str("a core does not leave the guest"),
-            Self::IommuSilent => formatter.write_str("the IOMMU does not answer"),
-            Self::ImageRefused => formatter.write_str("its image could not be loaded again"),
-        }
-    }
 }

@@ -86,7 +86,7 @@ const _: () = assert!(ExitReason::COUNT <= EXIT_REASONS);
 
 /// Exits by reason, under the numbers of [`ExitReason`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ExitCounts([u64; EXIT_REASONS]);
+pub struct ExitCounts(pub(crate) [u64; EXIT_REASONS]);
 
 impl ExitCounts {
     /// The counts that `count` gives.
@@ -96,18 +96,6 @@ impl ExitCounts {
             *slot = count(reason);
         }
         Self(counts)
-    }
-
-    /// How many exits there were for `reason`.
-    #[must_use]
-    pub fn of(&self, reason: ExitReason) -> u64 {
-        self.0.get(reason.index()).copied().unwrap_or_default()
-    }
-
-    /// All exits together, those for reasons that are not known here too.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.0.iter().fold(0, |sum, one| sum.saturating_add(*one))
     }
 }
 
@@ -171,21 +159,6 @@ pub struct Sealed {
     pub overwritten_bytes: u64,
     /// The bytes that there were.
     pub text_bytes: u64,
-}
-
-impl Event {
-    /// The partition that it happened to; `None` if it was the machine.
-    #[must_use]
-    pub const fn partition(&self) -> Option<Name> {
-        match self.kind {
-            EventKind::Entered { partition, .. }
-            | EventKind::RestartPlanned { partition, .. }
-            | EventKind::DeviceLost { partition, .. }
-            | EventKind::ImageReplaced { partition, .. }
-            | EventKind::ImageRestored { partition, .. } => Some(partition),
-            EventKind::Sealed(_) => None,
-        }
-    }
 }
 
 /// A request for memory, or an interrupt, that the IOMMU refused.

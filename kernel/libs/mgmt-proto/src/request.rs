@@ -1,7 +1,6 @@
 //! What a client asks.
 
-use core::fmt;
-
+use plan::ImagePart;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Name};
@@ -197,30 +196,4 @@ pub enum StopManner {
     },
     /// Its cores leave it at once, wherever they are.
     Forced,
-}
-
-/// One of the images that a partition starts with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ImagePart {
-    /// The kernel, or the ELF file of a bare guest.
-    Kernel,
-    /// The initial RAM disk.
-    InitialRamdisk,
-}
-
-impl fmt::Display for ImagePart {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
-impl ImagePart {
-    /// The image's name, as the command line has it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Kernel => "kernel",
-            Self::InitialRamdisk => "initrd",
-        }
-    }
 }

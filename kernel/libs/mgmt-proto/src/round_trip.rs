@@ -15,8 +15,7 @@ use crate::testing::{
     request_frame, state, summary, text,
 };
 use crate::{
-    Answer, Bytes, Decoder, Details, Direction, FRAME_BYTES, Hello, Items, ItemsWriter, Page,
-    Request, Resources,
+    Answer, Bytes, Decoder, Details, Direction, FRAME_BYTES, Hello, Items, Page, Request, Resources,
 };
 
 /// What a decoder makes of `bytes`, which hold one frame.
@@ -96,28 +95,25 @@ fn longest_records_fit_a_frame() {
 #[test]
 fn a_partition_with_all_that_a_plan_allows_fits_a_frame() {
     let (mut cores_buffer, mut functions_buffer) = ([0; BODY_BYTES], [0; BODY_BYTES]);
-    let mut cores = ItemsWriter::new(&mut cores_buffer);
     // The kernel takes no partition with more cores.
-    for _ in 0..64 {
-        assert!(cores.push(&addr::ApicId(u32::MAX)));
-    }
-    let mut functions = ItemsWriter::new(&mut functions_buffer);
-    for _ in 0..plan::MAX_FUNCTIONS {
-        assert!(functions.push(&crate::FunctionStatus {
-            function: addr::RequesterId(u16::MAX),
-            health: crate::Health::ResetFailed,
-        }));
-    }
+    let cores = Items::new(&mut cores_buffer, [addr::ApicId(u32::MAX); 64]);
+    let function = crate::FunctionStatus {
+        function: addr::RequesterId(u16::MAX),
+        health: crate::Health::ResetFailed,
+    };
+    let functions = Items::new(&mut functions_buffer, [function; plan::MAX_FUNCTIONS]);
     let mut images_buffer = [0; BODY_BYTES];
-    let mut images = ItemsWriter::new(&mut images_buffer);
-    for part in [crate::ImagePart::Kernel, crate::ImagePart::InitialRamdisk] {
-        assert!(images.push(&crate::ImageStatus {
-            part,
-            bytes: u64::MAX,
-            crc32c: u32::MAX,
-            origin: crate::Origin::Channel,
-        }));
-    }
+    let parts = [crate::ImagePart::Kernel, crate::ImagePart::InitialRamdisk];
+    let image = |part| crate::ImageStatus {
+        part,
+        bytes: u64::MAX,
+        crc32c: u32::MAX,
+        origin: crate::Origin::Channel,
+    };
+    let images = Items::new(&mut images_buffer, parts.map(image));
+    let counts = (cores.iter().count(), functions.iter().count());
+    assert_eq!(counts, (64, plan::MAX_FUNCTIONS));
+    assert_eq!(images.iter().count(), 2);
     let by = crate::Name::new(&"x".repeat(plan::MAX_NAME)).unwrap();
     check_answer(Answer::Partition(Details {
         summary: crate::Summary {
@@ -129,9 +125,9 @@ fn a_partition_with_all_that_a_plan_allows_fits_a_frame() {
             cores: u16::MAX,
             memory_bytes: u64::MAX,
         },
-        cores: cores.finish(),
-        functions: functions.finish(),
-        images: images.finish(),
+        cores,
+        functions,
+        images,
         largest_image: Some(u64::MAX),
     }));
 }
@@ -163,9 +159,8 @@ fn full_pages_and_full_data_fit_a_frame() {
 #[test]
 fn records_that_cannot_be_read_are_refused_at_the_door() {
     let mut buffer = [0; 16];
-    let mut writer = ItemsWriter::new(&mut buffer);
-    assert!(writer.push(&crate::Health::Good));
-    let mut bytes = postcard::to_allocvec(&writer.finish()).unwrap();
+    let items = Items::new(&mut buffer, [crate::Health::Good]);
+    let mut bytes = postcard::to_allocvec(&items).unwrap();
     let read: Result<Items<'_, crate::Health>, _> = postcard::from_bytes(&bytes);
     assert_eq!(read.unwrap().iter().count(), 1);
     *bytes.last_mut().unwrap() = 2;

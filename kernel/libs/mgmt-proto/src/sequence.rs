@@ -21,12 +21,12 @@ pub struct Items<'a, T> {
     kind: PhantomData<fn() -> T>,
 }
 
-impl<T> Items<'_, T> {
+impl<'a, T> Items<'a, T> {
     /// The most bytes that records take, so that a frame holds them and what goes with them.
     pub const MAX_BYTES: usize = BODY_BYTES - 100;
 
-    const fn over(bytes: &[u8]) -> Items<'_, T> {
-        Items {
+    const fn over(bytes: &'a [u8]) -> Self {
+        Self {
             bytes,
             kind: PhantomData,
         }
@@ -70,44 +70,21 @@ impl<'de: 'a, 'a, T: DeserializeOwned> Deserialize<'de> for Items<'a, T> {
     }
 }
 
-/// Puts records one after another into memory that the caller has.
-#[derive(Debug)]
-pub struct ItemsWriter<'a, T> {
-    buffer: &'a mut [u8],
-    used: usize,
-    kind: PhantomData<fn(T)>,
-}
-
-impl<'a, T: Serialize> ItemsWriter<'a, T> {
-    /// A writer over `buffer`, of which it uses at most [`Items::MAX_BYTES`].
-    pub fn new(buffer: &'a mut [u8]) -> Self {
-        let room = buffer.len().min(Items::<T>::MAX_BYTES);
-        Self {
-            buffer: buffer.split_at_mut(room).0,
-            used: 0,
-            kind: PhantomData,
+impl<'a, T: Serialize> Items<'a, T> {
+    /// As many of `records`, in order, as find room in `buffer`, of which at most
+    /// [`Items::MAX_BYTES`] are used.
+    pub fn new(buffer: &'a mut [u8], records: impl IntoIterator<Item = T>) -> Self {
+        let room = buffer.len().min(Self::MAX_BYTES);
+        let mut used = 0_usize;
+        for record in records {
+            let free = buffer.get_mut(used..room).unwrap_or_default();
+            let Ok(written) = postcard::to_slice(&record, free) else {
+                break;
+            };
+            used = used.saturating_add(written.len());
         }
-    }
-
-    /// Adds a record; whether there was room for it.
-    #[must_use]
-    pub fn push(&mut self, item: &T) -> bool {
-        let Some(room) = self.buffer.get_mut(self.used..) else {
-            return false;
-        };
-        let Ok(written) = postcard::to_slice(item, room) else {
-            return false;
-        };
-        self.used = self.used.saturating_add(written.len());
-        true
-    }
-
-    /// The records so far.
-    #[must_use]
-    pub fn finish(self) -> Items<'a, T> {
-        let used = self.used;
-        let bytes: &'a [u8] = self.buffer;
-        Items::over(bytes.get(..used).unwrap_or_default())
+        let bytes: &'a [u8] = buffer;
+        Self::over(bytes.get(..used).unwrap_or_default())
     }
 }
 
@@ -134,13 +111,7 @@ impl<'a, T: Serialize> Page<'a, T> {
         end: u64,
         records: impl IntoIterator<Item = T>,
     ) -> Self {
-        let mut writer = ItemsWriter::new(buffer);
-        for record in records {
-            if !writer.push(&record) {
-                break;
-            }
-        }
-        let items = writer.finish();
+        let items = Items::new(buffer, records);
         Self { first, end, items }
     }
 }

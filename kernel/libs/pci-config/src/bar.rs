@@ -52,16 +52,15 @@ impl BarKind {
     /// The low bits of a register of this kind.
     #[must_use]
     pub const fn flags(self) -> u32 {
-        match self {
-            Self::Io => FLAG_IO,
-            Self::Memory32 {
-                prefetchable: false,
-            } => 0,
-            Self::Memory32 { prefetchable: true } => FLAG_PREFETCHABLE,
-            Self::Memory64 {
-                prefetchable: false,
-            } => FLAG_64_BIT,
-            Self::Memory64 { prefetchable: true } => FLAG_64_BIT | FLAG_PREFETCHABLE,
+        let (width, prefetchable) = match self {
+            Self::Io => return FLAG_IO,
+            Self::Memory32 { prefetchable } => (0, prefetchable),
+            Self::Memory64 { prefetchable } => (FLAG_64_BIT, prefetchable),
+        };
+        if prefetchable {
+            width | FLAG_PREFETCHABLE
+        } else {
+            width
         }
     }
 
@@ -90,7 +89,7 @@ pub type Bars = [Option<Bar>; REGISTERS as usize];
 
 /// Sizes the BARs of an endpoint. Memory and I/O decoding are off meanwhile, and registers
 /// and command are as before afterwards: nobody else may use the function at this moment.
-pub fn size_bars<C: ConfigSpace + ?Sized>(config: &C) -> Bars {
+pub fn size_bars(config: &impl ConfigSpace) -> Bars {
     let command = config.read16(COMMAND);
     config.write16(
         COMMAND,
@@ -102,7 +101,7 @@ pub fn size_bars<C: ConfigSpace + ?Sized>(config: &C) -> Bars {
 }
 
 /// Sizes the six registers at `base`, whose decoding the caller has turned off.
-pub(crate) fn size_registers<C: ConfigSpace + ?Sized>(config: &C, base: u16) -> Bars {
+pub(crate) fn size_registers(config: &impl ConfigSpace, base: u16) -> Bars {
     let mut bars: Bars = [None; REGISTERS as usize];
     let mut upper_half = false;
     for (slot, index) in bars.iter_mut().zip(0_u8..) {
@@ -122,12 +121,7 @@ pub(crate) fn size_registers<C: ConfigSpace + ?Sized>(config: &C, base: u16) -> 
     bars
 }
 
-fn size_one<C: ConfigSpace + ?Sized>(
-    config: &C,
-    offset: u16,
-    index: u8,
-    kind: BarKind,
-) -> Option<Bar> {
+fn size_one(config: &impl ConfigSpace, offset: u16, index: u8, kind: BarKind) -> Option<Bar> {
     let flags = if kind == BarKind::Io {
         IO_FLAGS
     } else {
@@ -153,7 +147,7 @@ fn size_one<C: ConfigSpace + ?Sized>(
 
 /// The register's value and what it reads after all ones were written; its value is back
 /// afterwards.
-fn probe<C: ConfigSpace + ?Sized>(config: &C, offset: u16) -> (u32, u32) {
+fn probe(config: &impl ConfigSpace, offset: u16) -> (u32, u32) {
     let value = config.read32(offset);
     config.write32(offset, u32::MAX);
     let mask = config.read32(offset);
@@ -162,21 +156,15 @@ fn probe<C: ConfigSpace + ?Sized>(config: &C, offset: u16) -> (u32, u32) {
 }
 
 /// Gives the BAR whose first register is at `offset` an address.
-pub(crate) fn write_address<C: ConfigSpace + ?Sized>(
-    config: &C,
-    offset: u16,
-    kind: BarKind,
-    address: u64,
-) {
-    let [b0, b1, b2, b3, b4, b5, b6, b7] = address.to_le_bytes();
-    config.write32(offset, u32::from_le_bytes([b0, b1, b2, b3]));
+pub(crate) fn write_address(config: &impl ConfigSpace, offset: u16, kind: BarKind, address: u64) {
+    config.write32(offset, address as u32);
     if kind.takes_two_registers() {
-        config.write32(offset.wrapping_add(4), u32::from_le_bytes([b4, b5, b6, b7]));
+        config.write32(offset.wrapping_add(4), (address >> 32) as u32);
     }
 }
 
 /// Gives an endpoint's BAR another address. Decoding must be off.
-pub fn set_address<C: ConfigSpace + ?Sized>(config: &C, bar: &Bar, address: u64) {
+pub fn set_address(config: &impl ConfigSpace, bar: &Bar, address: u64) {
     write_address(
         config,
         register_offset(BASE_ADDRESS_0, bar.index),

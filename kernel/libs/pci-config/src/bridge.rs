@@ -38,7 +38,7 @@ pub struct Buses {
 
 /// Reads the bus numbers of a bridge.
 #[must_use]
-pub fn buses<C: ConfigSpace + ?Sized>(config: &C) -> Buses {
+pub fn buses(config: &impl ConfigSpace) -> Buses {
     Buses {
         primary: config.read8(PRIMARY_BUS),
         secondary: config.read8(SECONDARY_BUS),
@@ -48,14 +48,14 @@ pub fn buses<C: ConfigSpace + ?Sized>(config: &C) -> Buses {
 
 /// The window below 4 GiB for memory that may have side effects; `None` if it is closed.
 #[must_use]
-pub fn memory_window<C: ConfigSpace + ?Sized>(config: &C) -> Option<Range<HostPhysical>> {
+pub fn memory_window(config: &impl ConfigSpace) -> Option<Range<HostPhysical>> {
     let (base, limit) = base_and_limit(config, MEMORY_BASE);
     window(window_part(base), window_part(limit))
 }
 
 /// The window for prefetchable memory, perhaps above 4 GiB; `None` if it is closed.
 #[must_use]
-pub fn prefetchable_window<C: ConfigSpace + ?Sized>(config: &C) -> Option<Range<HostPhysical>> {
+pub fn prefetchable_window(config: &impl ConfigSpace) -> Option<Range<HostPhysical>> {
     let (base, limit) = base_and_limit(config, PREFETCHABLE_BASE);
     let upper = |offset| match base & 0xf {
         ADDRESSES_64_BIT => u64::from(config.read32(offset)) << 32,
@@ -67,7 +67,7 @@ pub fn prefetchable_window<C: ConfigSpace + ?Sized>(config: &C) -> Option<Range<
     )
 }
 
-fn base_and_limit<C: ConfigSpace + ?Sized>(config: &C, offset: u16) -> (u16, u16) {
+fn base_and_limit(config: &impl ConfigSpace, offset: u16) -> (u16, u16) {
     (config.read16(offset), config.read16(offset.wrapping_add(2)))
 }
 

@@ -38,12 +38,6 @@ impl CapabilityId {
 pub struct ExtendedCapabilityId(pub u16);
 
 impl ExtendedCapabilityId {
-    /// Access Control Services.
-    pub const ACCESS_CONTROL_SERVICES: Self = Self(0x0d);
-    /// Alternative Routing-ID Interpretation.
-    pub const ALTERNATIVE_ROUTING_ID: Self = Self(0x0e);
-    /// Address Translation Services.
-    pub const ADDRESS_TRANSLATION_SERVICES: Self = Self(0x0f);
     /// Single Root I/O Virtualization.
     pub const SINGLE_ROOT_IO: Self = Self(0x10);
 }
@@ -69,7 +63,7 @@ pub struct ExtendedCapability {
 }
 
 /// The capabilities of `config`, in the order of the list.
-pub fn capabilities<C: ConfigSpace + ?Sized>(config: &C) -> impl Iterator<Item = Capability> + '_ {
+pub fn capabilities(config: &impl ConfigSpace) -> impl Iterator<Item = Capability> {
     let listed = config.read16(STATUS) & STATUS_CAPABILITIES_LIST != 0;
     let mut next = if listed {
         config.read8(CAPABILITIES_POINTER)
@@ -95,9 +89,9 @@ pub fn capabilities<C: ConfigSpace + ?Sized>(config: &C) -> impl Iterator<Item =
 }
 
 /// The extended capabilities of `config`, in the order of the list.
-pub fn extended_capabilities<C: ConfigSpace + ?Sized>(
-    config: &C,
-) -> impl Iterator<Item = ExtendedCapability> + '_ {
+pub fn extended_capabilities(
+    config: &impl ConfigSpace,
+) -> impl Iterator<Item = ExtendedCapability> {
     let mut offset = FIRST_EXTENDED;
     (0..EXTENDED_PLACES).map_while(move |_| {
         if offset < FIRST_EXTENDED {
@@ -121,7 +115,7 @@ pub fn extended_capabilities<C: ConfigSpace + ?Sized>(
 
 /// Where the first capability `id` starts.
 #[must_use]
-pub fn find<C: ConfigSpace + ?Sized>(config: &C, id: CapabilityId) -> Option<u16> {
+pub fn find(config: &impl ConfigSpace, id: CapabilityId) -> Option<u16> {
     capabilities(config)
         .find(|found| found.id == id)
         .map(|found| found.offset)
@@ -129,7 +123,7 @@ pub fn find<C: ConfigSpace + ?Sized>(config: &C, id: CapabilityId) -> Option<u16
 
 /// Where the first extended capability `id` starts.
 #[must_use]
-pub fn find_extended<C: ConfigSpace + ?Sized>(config: &C, id: ExtendedCapabilityId) -> Option<u16> {
+pub fn find_extended(config: &impl ConfigSpace, id: ExtendedCapabilityId) -> Option<u16> {
     extended_capabilities(config)
         .find(|found| found.id == id)
         .map(|found| found.offset)

@@ -39,12 +39,6 @@ pub struct PortType(pub u8);
 impl PortType {
     /// A PCI Express endpoint.
     pub const ENDPOINT: Self = Self(0);
-    /// A root port.
-    pub const ROOT_PORT: Self = Self(4);
-    /// A switch's downstream port.
-    pub const DOWNSTREAM_PORT: Self = Self(6);
-    /// An endpoint integrated into the root complex.
-    pub const INTEGRATED_ENDPOINT: Self = Self(9);
 }
 
 /// Where the capability is and what it says once and for all.
@@ -62,7 +56,7 @@ pub struct Express {
 
 /// Reads the capability; `None` for a conventional PCI function.
 #[must_use]
-pub fn read<C: ConfigSpace + ?Sized>(config: &C) -> Option<Express> {
+pub fn read(config: &impl ConfigSpace) -> Option<Express> {
     let start = capability::find(config, CapabilityId::EXPRESS)?;
     let [flags, _] = config.read16(start.wrapping_add(FLAGS)).to_le_bytes();
     let capabilities = config.read32(start.wrapping_add(DEVICE_CAPABILITIES));
@@ -89,13 +83,13 @@ impl Express {
 
     /// Whether requests of the function's are still unanswered.
     #[must_use]
-    pub fn read_transactions_pending<C: ConfigSpace + ?Sized>(&self, config: &C) -> bool {
+    pub fn read_transactions_pending(&self, config: &impl ConfigSpace) -> bool {
         config.read16(self.device_status()) & STATUS_TRANSACTIONS_PENDING != 0
     }
 
     /// Starts a function level reset. The function may not be touched for the next 100 ms
     /// (section 6.6.2 "Function Level Reset (FLR)"), and loses all its settings.
-    pub fn start_function_level_reset<C: ConfigSpace + ?Sized>(&self, config: &C) {
+    pub fn start_function_level_reset(&self, config: &impl ConfigSpace) {
         let control = config.read16(self.device_control());
         config.write16(
             self.device_control(),
@@ -105,7 +99,7 @@ impl Express {
 
     /// Lets a root port or downstream port forward to functions above 7 of the one device
     /// behind it (section 6.13 "Alternative Routing-ID Interpretation (ARI)"); whether it can.
-    pub fn enable_ari_forwarding<C: ConfigSpace + ?Sized>(&self, config: &C) -> bool {
+    pub fn enable_ari_forwarding(&self, config: &impl ConfigSpace) -> bool {
         let capabilities = self.capability.wrapping_add(DEVICE_CAPABILITIES_2);
         if self.version < 2 || config.read32(capabilities) & CAPABLE_OF_ARI_FORWARDING == 0 {
             return false;

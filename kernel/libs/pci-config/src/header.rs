@@ -21,8 +21,6 @@ pub const HEADER_TYPE: u16 = 0x0e;
 pub const BASE_ADDRESS_0: u16 = 0x10;
 /// Subsystem Vendor ID, 16 bits (type 0); the subsystem ID follows.
 pub const SUBSYSTEM_VENDOR_ID: u16 = 0x2c;
-/// Expansion ROM Base Address, 32 bits (type 0).
-pub const EXPANSION_ROM: u16 = 0x30;
 /// Capabilities Pointer, 8 bits.
 pub const CAPABILITIES_POINTER: u16 = 0x34;
 /// Interrupt Line, 8 bits; Interrupt Pin is the byte after it.
@@ -92,7 +90,7 @@ pub struct Header {
 
 /// Reads the header; `None` where no function answers.
 #[must_use]
-pub fn read<C: ConfigSpace + ?Sized>(config: &C) -> Option<Header> {
+pub fn read(config: &impl ConfigSpace) -> Option<Header> {
     let vendor = config.read16(VENDOR_ID);
     // A VF's own vendor and device ID read all ones as well (section 9.3.4.1.1): a VF is
     // found through its PF's SR-IOV capability, never by a scan.
@@ -116,7 +114,7 @@ pub fn read<C: ConfigSpace + ?Sized>(config: &C) -> Option<Header> {
 }
 
 /// Sets and clears bits of the command register; a bit in both is set.
-pub fn update_command<C: ConfigSpace + ?Sized>(config: &C, set: u16, clear: u16) {
+pub fn update_command(config: &impl ConfigSpace, set: u16, clear: u16) {
     let command = config.read16(COMMAND);
     config.write16(COMMAND, (command & !clear) | set);
 }

@@ -22,7 +22,7 @@ pub struct Identity {
 impl Identity {
     /// Reads what the function is.
     #[must_use]
-    pub fn read<C: ConfigSpace + ?Sized>(config: &C) -> Self {
+    pub fn read(config: &impl ConfigSpace) -> Self {
         let places = capabilities(config).map(|found| u32::from(found.offset / 4));
         Self {
             words: [
@@ -49,7 +49,7 @@ impl Identity {
 /// Whether the function is as a reset leaves it: it neither decodes nor issues requests, none
 /// of its requests is unanswered, and its messages are off.
 #[must_use]
-pub fn is_reset<C: ConfigSpace + ?Sized>(config: &C) -> bool {
+pub fn is_reset(config: &impl ConfigSpace) -> bool {
     let on = COMMAND_BUS_MASTER | COMMAND_MEMORY_SPACE;
     let is_silent = config.read16(header::COMMAND) & on == 0;
     let is_pending =

@@ -52,24 +52,3 @@ pub trait ConfigSpace {
     /// Writes four bytes.
     fn write32(&self, offset: u16, value: u32);
 }
-
-impl<C: ConfigSpace + ?Sized> ConfigSpace for &C {
-    fn read8(&self, offset: u16) -> u8 {
-        (**self).read8(offset)
-    }
-    fn read16(&self, offset: u16) -> u16 {
-        (**self).read16(offset)
-    }
-    fn read32(&self, offset: u16) -> u32 {
-        (**self).read32(offset)
-    }
-    fn write8(&self, offset: u16, value: u8) {
-        (**self).write8(offset, value);
-    }
-    fn write16(&self, offset: u16, value: u16) {
-        (**self).write16(offset, value);
-    }
-    fn write32(&self, offset: u16, value: u32) {
-        (**self).write32(offset, value);
-    }
-}

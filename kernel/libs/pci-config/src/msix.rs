@@ -62,7 +62,7 @@ impl Msix {
 
 /// Reads the capability; `None` if the function has none.
 #[must_use]
-pub fn read<C: ConfigSpace + ?Sized>(config: &C) -> Option<Msix> {
+pub fn read(config: &impl ConfigSpace) -> Option<Msix> {
     let start = capability::find(config, CapabilityId::MSIX)?;
     let control = config.read16(start.wrapping_add(CONTROL));
     Some(Msix {
@@ -74,7 +74,7 @@ pub fn read<C: ConfigSpace + ?Sized>(config: &C) -> Option<Msix> {
 }
 
 /// Turns MSI-X on or off and all vectors' mask on or off.
-pub fn set_control<C: ConfigSpace + ?Sized>(config: &C, msix: &Msix, bits: u16) {
+pub fn set_control(config: &impl ConfigSpace, msix: &Msix, bits: u16) {
     let offset = msix.capability.wrapping_add(CONTROL);
     let writable = CONTROL_ENABLE | CONTROL_FUNCTION_MASK;
     config.write16(

@@ -75,7 +75,7 @@ pub enum SingleRootIoError {
 
 /// Reads the capability; `None` if the function is no PF.
 #[must_use]
-pub fn read<C: ConfigSpace + ?Sized>(config: &C) -> Option<SingleRootIo> {
+pub fn read(config: &impl ConfigSpace) -> Option<SingleRootIo> {
     let start = capability::find_extended(config, ExtendedCapabilityId::SINGLE_ROOT_IO)?;
     let word = |offset: u16| config.read16(start.wrapping_add(offset));
     Some(SingleRootIo {
@@ -107,12 +107,12 @@ impl SingleRootIo {
 
     /// The BARs of one VF: `size` is for one VF, and the register's address is VF 1's; VF n
     /// follows at n - 1 sizes. VF memory space must be off.
-    pub fn size_bars<C: ConfigSpace + ?Sized>(&self, config: &C) -> Bars {
+    pub fn size_bars(&self, config: &impl ConfigSpace) -> Bars {
         bar::size_registers(config, self.register(VF_BAR_0))
     }
 
     /// Places the BARs `bar` of all VFs from `address` on. VF memory space must be off.
-    pub fn set_bar_address<C: ConfigSpace + ?Sized>(&self, config: &C, bar: &Bar, address: u64) {
+    pub fn set_bar_address(&self, config: &impl ConfigSpace, bar: &Bar, address: u64) {
         let offset = bar::register_offset(self.register(VF_BAR_0), bar.index);
         bar::write_address(config, offset, bar.kind, address);
     }
@@ -121,9 +121,9 @@ impl SingleRootIo {
     ///
     /// # Errors
     /// The PF cannot, or the VFs are enabled already.
-    pub fn set_system_page_size_4_kib<C: ConfigSpace + ?Sized>(
+    pub fn set_system_page_size_4_kib(
         &self,
-        config: &C,
+        config: &impl ConfigSpace,
     ) -> Result<(), SingleRootIoError> {
         self.check_disabled(config)?;
         if self.supported_page_sizes & PAGE_SIZE_4_KIB == 0 {
@@ -138,10 +138,7 @@ impl SingleRootIo {
     ///
     /// # Errors
     /// The VFs are enabled already.
-    pub fn set_ari_hierarchy<C: ConfigSpace + ?Sized>(
-        &self,
-        config: &C,
-    ) -> Result<(), SingleRootIoError> {
+    pub fn set_ari_hierarchy(&self, config: &impl ConfigSpace) -> Result<(), SingleRootIoError> {
         self.check_disabled(config)?;
         self.update_control(config, CONTROL_ARI_HIERARCHY, 0);
         Ok(())
@@ -151,9 +148,9 @@ impl SingleRootIo {
     ///
     /// # Errors
     /// More than the PF has, or the VFs are enabled already.
-    pub fn set_number_of_vfs<C: ConfigSpace + ?Sized>(
+    pub fn set_number_of_vfs(
         &self,
-        config: &C,
+        config: &impl ConfigSpace,
         number: u16,
     ) -> Result<(), SingleRootIoError> {
         self.check_disabled(config)?;
@@ -165,19 +162,19 @@ impl SingleRootIo {
     }
 
     /// Makes the VFs exist and answer in memory space.
-    pub fn enable<C: ConfigSpace + ?Sized>(&self, config: &C) {
+    pub fn enable(&self, config: &impl ConfigSpace) {
         self.update_control(config, CONTROL_VF_ENABLE | CONTROL_VF_MEMORY_SPACE, 0);
     }
 
     /// Makes the VFs go away, memory space first.
-    pub fn disable<C: ConfigSpace + ?Sized>(&self, config: &C) {
+    pub fn disable(&self, config: &impl ConfigSpace) {
         self.update_control(config, 0, CONTROL_VF_MEMORY_SPACE);
         self.update_control(config, 0, CONTROL_VF_ENABLE);
     }
 
     /// Whether the VFs exist.
     #[must_use]
-    pub fn read_enabled<C: ConfigSpace + ?Sized>(&self, config: &C) -> bool {
+    pub fn read_enabled(&self, config: &impl ConfigSpace) -> bool {
         config.read16(self.register(CONTROL)) & CONTROL_VF_ENABLE != 0
     }
 
@@ -185,14 +182,14 @@ impl SingleRootIo {
         self.capability.wrapping_add(offset)
     }
 
-    fn check_disabled<C: ConfigSpace + ?Sized>(&self, config: &C) -> Result<(), SingleRootIoError> {
-        match self.read_enabled(config) {
-            true => Err(SingleRootIoError::AlreadyEnabled),
-            false => Ok(()),
+    fn check_disabled(&self, config: &impl ConfigSpace) -> Result<(), SingleRootIoError> {
+        if self.read_enabled(config) {
+            return Err(SingleRootIoError::AlreadyEnabled);
         }
+        Ok(())
     }
 
-    fn update_control<C: ConfigSpace + ?Sized>(&self, config: &C, set: u16, clear: u16) {
+    fn update_control(&self, config: &impl ConfigSpace, set: u16, clear: u16) {
         let control = config.read16(self.register(CONTROL));
         config.write16(self.register(CONTROL), (control & !clear) | set);
     }

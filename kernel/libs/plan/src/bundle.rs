@@ -23,12 +23,11 @@
 //! [`Bundle::parse`] shows that header and table are sound; [`Bundle::verify`] shows it for
 //! one entry, so that a damaged image costs only the partitions that use it.
 
-use alloc::vec;
-use alloc::vec::Vec;
-use core::fmt;
 use core::ops::Range;
 
 use addr::PageSize;
+use byte_fields::{u32_at, u64_at};
+use thiserror::Error;
 
 use crate::{ImageIndex, crc32c};
 
@@ -39,31 +38,40 @@ pub const MAX_ENTRIES: u32 = 1024;
 /// The most bytes of an entry's name.
 pub const MAX_ENTRY_NAME: usize = 32;
 
-const MAGIC: [u8; 8] = *b"BLKHBNDL";
-const HEADER_BYTES: usize = 32;
+pub(crate) const MAGIC: [u8; 8] = *b"BLKHBNDL";
+pub(crate) const HEADER_BYTES: usize = 32;
 const ENTRY_BYTES: usize = 64;
-const CHECKSUM_FIELD: Range<usize> = 24..28;
+pub(crate) const CHECKSUM_FIELD: Range<usize> = 24..28;
 
 /// Why bytes are no bundle, or an entry is unusable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BundleError {
     /// The bytes do not start as a bundle does.
+    #[error("the boot module is no bundle")]
     NotABundle,
     /// The bundle is of another version of the format.
+    #[error("the bundle has format version {0}, this is for version {BUNDLE_VERSION}")]
     Version(u32),
     /// The bundle has more bytes, by its header, than there are.
+    #[error("the bundle is cut off")]
     CutOff,
     /// The bundle has too many entries.
+    #[error("the bundle has {0} entries, more than {MAX_ENTRIES}")]
     TooManyEntries(u32),
     /// The checksum of header and table is wrong.
+    #[error("the bundle's header is damaged")]
     HeaderChecksum,
     /// An entry is not aligned, or does not lie within the bundle.
+    #[error("entry {} lies outside the bundle", .0.0)]
     Entry(ImageIndex),
     /// There is no such entry.
+    #[error("the bundle has no image {}", .0.0)]
     NoEntry(ImageIndex),
     /// The entry has no bytes.
+    #[error("entry {} has no bytes", .0.0)]
     EmptyEntry(ImageIndex),
     /// The entry's checksum is wrong.
+    #[error("its checksum is {found:#010x}, not {expected:#010x}")]
     EntryChecksum {
         /// The checksum that the table gives.
         expected: u32,
@@ -72,47 +80,15 @@ pub enum BundleError {
     },
 }
 
-impl fmt::Display for BundleError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotABundle => formatter.write_str("the boot module is no bundle"),
-            Self::Version(found) => write!(
-                formatter,
-                "the bundle has format version {found}, this is for version {BUNDLE_VERSION}"
-            ),
-            Self::CutOff => formatter.write_str("the bundle is cut off"),
-            Self::TooManyEntries(count) => {
-                write!(
-                    formatter,
-                    "the bundle has {count} entries, more than {MAX_ENTRIES}"
-                )
-            }
-            Self::HeaderChecksum => formatter.write_str("the bundle's header is damaged"),
-            Self::Entry(index) => write!(formatter, "entry {} lies outside the bundle", index.0),
-            Self::NoEntry(index) => write!(formatter, "the bundle has no image {}", index.0),
-            Self::EmptyEntry(index) => write!(formatter, "entry {} has no bytes", index.0),
-            Self::EntryChecksum { expected, found } => {
-                write!(
-                    formatter,
-                    "its checksum is {found:#010x}, not {expected:#010x}"
-                )
-            }
-        }
-    }
-}
-
-impl core::error::Error for BundleError {}
-
 /// A bundle whose header and table are sound.
 #[derive(Debug, Clone, Copy)]
 pub struct Bundle<'a> {
     bytes: &'a [u8],
-    count: u32,
+    pub(crate) count: u32,
 }
 
 /// One entry of the table.
-struct Entry<'a> {
-    name: &'a [u8],
+struct Entry {
     offset: u64,
     length: u64,
     checksum: u32,
@@ -128,21 +104,21 @@ impl<'a> Bundle<'a> {
         if bytes.get(..8) != Some(&MAGIC) {
             return Err(BundleError::NotABundle);
         }
-        let version = number(bytes, 8).ok_or(BundleError::CutOff)?;
+        let version = u32_at(bytes, 8).ok_or(BundleError::CutOff)?;
         if version != BUNDLE_VERSION {
             return Err(BundleError::Version(version));
         }
-        let count = number(bytes, 12).ok_or(BundleError::CutOff)?;
+        let count = u32_at(bytes, 12).ok_or(BundleError::CutOff)?;
         if count > MAX_ENTRIES {
             return Err(BundleError::TooManyEntries(count));
         }
-        let total = long_number(bytes, 16).and_then(|total| usize::try_from(total).ok());
+        let total = u64_at(bytes, 16).and_then(|total| usize::try_from(total).ok());
         let bytes = total
             .and_then(|total| bytes.get(..total))
             .ok_or(BundleError::CutOff)?;
         let table_end = table_end(count).ok_or(BundleError::CutOff)?;
         let head = bytes.get(..table_end).ok_or(BundleError::CutOff)?;
-        if number(head, CHECKSUM_FIELD.start) != Some(head_checksum(head)) {
+        if u32_at(head, CHECKSUM_FIELD.start) != Some(head_checksum(head)) {
             return Err(BundleError::HeaderChecksum);
         }
         let bundle = Self { bytes, count };
@@ -155,18 +131,6 @@ impl<'a> Bundle<'a> {
         Ok(bundle)
     }
 
-    /// How many entries there are.
-    #[must_use]
-    pub const fn len(&self) -> u32 {
-        self.count
-    }
-
-    /// Whether there is no entry at all.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     /// The bytes of an entry, whose checksum was not looked at.
     #[must_use]
     pub fn entry(&self, index: ImageIndex) -> Option<&'a [u8]> {
@@ -177,17 +141,6 @@ impl<'a> Bundle<'a> {
     #[must_use]
     pub fn checksum(&self, index: ImageIndex) -> Option<u32> {
         Some(self.table_entry(index)?.checksum)
-    }
-
-    /// The name of an entry.
-    #[must_use]
-    pub fn name(&self, index: ImageIndex) -> Option<&'a str> {
-        let name = self
-            .table_entry(index)?
-            .name
-            .split(|byte| *byte == 0)
-            .next()?;
-        core::str::from_utf8(name).ok()
     }
 
     /// The bytes of an entry whose checksum, as `checksum` computes it, is right.
@@ -209,20 +162,24 @@ impl<'a> Bundle<'a> {
         Ok(bytes)
     }
 
-    fn table_entry(&self, index: ImageIndex) -> Option<Entry<'a>> {
+    fn table_entry(&self, index: ImageIndex) -> Option<Entry> {
+        let row = self.row(index)?;
+        Some(Entry {
+            offset: u64_at(row, 32)?,
+            length: u64_at(row, 40)?,
+            checksum: u32_at(row, 48)?,
+        })
+    }
+
+    /// The bytes of an entry of the table.
+    pub(crate) fn row(&self, index: ImageIndex) -> Option<&'a [u8]> {
         if u32::from(index.0) >= self.count {
             return None;
         }
         let start = usize::from(index.0)
             .checked_mul(ENTRY_BYTES)?
             .checked_add(HEADER_BYTES)?;
-        let entry = self.bytes.get(start..start.checked_add(ENTRY_BYTES)?)?;
-        Some(Entry {
-            name: entry.get(..MAX_ENTRY_NAME)?,
-            offset: long_number(entry, 32)?,
-            length: long_number(entry, 40)?,
-            checksum: number(entry, 48)?,
-        })
+        self.bytes.get(start..start.checked_add(ENTRY_BYTES)?)
     }
 
     /// The entry's bytes if they are aligned and lie behind the table, within the bundle.
@@ -236,79 +193,19 @@ impl<'a> Bundle<'a> {
     }
 }
 
-fn table_end(count: u32) -> Option<usize> {
+pub(crate) fn table_end(count: u32) -> Option<usize> {
     usize::try_from(count)
         .ok()?
         .checked_mul(ENTRY_BYTES)?
         .checked_add(HEADER_BYTES)
 }
 
-fn number(bytes: &[u8], offset: usize) -> Option<u32> {
-    let (field, _) = bytes.get(offset..)?.split_first_chunk()?;
-    Some(u32::from_le_bytes(*field))
-}
-
-fn long_number(bytes: &[u8], offset: usize) -> Option<u64> {
-    let (field, _) = bytes.get(offset..)?.split_first_chunk()?;
-    Some(u64::from_le_bytes(*field))
-}
-
-fn head_checksum(head: &[u8]) -> u32 {
+pub(crate) fn head_checksum(head: &[u8]) -> u32 {
     let mut copy = head.to_vec();
     if let Some(field) = copy.get_mut(CHECKSUM_FIELD) {
         field.fill(0);
     }
     crc32c(&copy)
-}
-
-/// Builds a bundle of `entries`, the first of which is to be the compiled plan. A name is
-/// cut off after [`MAX_ENTRY_NAME`] bytes.
-#[must_use]
-pub fn build(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    let mut bundle = vec![0; table_end(count).unwrap_or_default()];
-    let mut table = Vec::new();
-    for (name, content) in entries {
-        let page = usize::try_from(PageSize::Size4KiB.bytes()).unwrap_or_default();
-        bundle.resize(bundle.len().next_multiple_of(page), 0);
-        push_entry(&mut table, name, bundle.len(), content);
-        bundle.extend_from_slice(content);
-    }
-    let mut head = MAGIC.to_vec();
-    head.extend_from_slice(&BUNDLE_VERSION.to_le_bytes());
-    head.extend_from_slice(&count.to_le_bytes());
-    push_long_number(&mut head, bundle.len());
-    head.resize(HEADER_BYTES, 0);
-    head.extend_from_slice(&table);
-    let checksum = head_checksum(&head);
-    if let Some(field) = head.get_mut(CHECKSUM_FIELD) {
-        field.copy_from_slice(&checksum.to_le_bytes());
-    }
-    if let Some(place) = bundle.get_mut(..head.len()) {
-        place.copy_from_slice(&head);
-    }
-    bundle
-}
-
-fn push_entry(table: &mut Vec<u8>, name: &str, offset: usize, content: &[u8]) {
-    let name = name
-        .get(..name.floor_char_boundary(MAX_ENTRY_NAME))
-        .unwrap_or_default();
-    let mut field = [0; MAX_ENTRY_NAME];
-    for (to, from) in field.iter_mut().zip(name.bytes()) {
-        *to = from;
-    }
-    table.extend_from_slice(&field);
-    push_long_number(table, offset);
-    push_long_number(table, content.len());
-    table.extend_from_slice(&crc32c(content).to_le_bytes());
-    table.extend_from_slice(&[0; 12]);
-}
-
-fn push_long_number(bytes: &mut Vec<u8>, number: usize) {
-    // A length in memory always fits into 64 bits.
-    let number = u64::try_from(number).unwrap_or(u64::MAX);
-    bytes.extend_from_slice(&number.to_le_bytes());
 }
 
 #[cfg(test)]

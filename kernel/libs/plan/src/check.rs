@@ -1,12 +1,10 @@
-//! The rules that a plan can be held against without a machine.
+//! A plan held against the machine that it declares itself.
 
 use alloc::format;
 use alloc::vec::Vec;
 
-use crate::disjoint::add_conflicts;
-use crate::limits::check_limits;
+use crate::fit::check_alone;
 use crate::membership::{Resources, check_membership};
-use crate::rights::check_rights;
 use crate::{Place, Plan, Rule, Violation};
 
 /// Everything that is wrong with `plan`, held against the machine that it declares.
@@ -21,15 +19,6 @@ pub fn check(plan: &Plan) -> Vec<Violation> {
         functions: &machine.functions,
     };
     check_membership(plan, declared, &mut violations);
-    violations
-}
-
-/// What is wrong with `plan` on any machine.
-pub(crate) fn check_alone(plan: &Plan) -> Vec<Violation> {
-    let mut violations = Vec::new();
-    check_limits(plan, &mut violations);
-    add_conflicts(plan, &mut violations);
-    check_rights(plan, &mut violations);
     violations
 }
 

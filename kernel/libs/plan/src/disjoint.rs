@@ -11,18 +11,8 @@ use addr::{HostPhysical, Range, RequesterId};
 
 use crate::{Function, Partition, PartitionPlace, Place, Plan, Rule, Violation};
 
-/// Whether each core, page of RAM, PCI function and NVMe namespace of `plan` has at most
-/// one owner: Bulkhead (the housekeeping core) or one partition.
-///
-/// # Errors
-/// Returns a violation if something has two.
-pub fn check_disjoint(plan: &Plan) -> Result<(), Violation> {
-    let mut violations = Vec::new();
-    add_conflicts(plan, &mut violations);
-    violations.into_iter().next().map_or(Ok(()), Err)
-}
-
-/// Adds a violation for everything that has more than one owner.
+/// Adds a violation for each core, byte of RAM, PCI function and NVMe namespace that has more
+/// than one owner: Bulkhead (the housekeeping core) or a partition.
 pub fn add_conflicts(plan: &Plan, violations: &mut Vec<Violation>) {
     add_name_conflicts(plan, violations);
     add_core_conflicts(plan, violations);
@@ -43,6 +33,11 @@ struct Holding<K> {
 impl<K> Holding<K> {
     const fn place(&self) -> Place {
         Place::Partition(self.index, self.place)
+    }
+
+    /// That this contradicts `first`.
+    fn against(&self, first: &Self, rule: Rule, what: String) -> Violation {
+        Violation::new(rule, self.place(), what).against(first.place())
     }
 }
 
@@ -97,10 +92,7 @@ fn add_name_conflicts(plan: &Plan, violations: &mut Vec<Violation>) {
     for_each_duplicate(&names, |later, first| {
         let (name, one, two) = (later.key, first.index, later.index);
         let what = format!("partition[{one}] and partition[{two}] are both named {name:?}");
-        violations.push(
-            Violation::new(Rule::DuplicatePartitionName, later.place(), what)
-                .against(first.place()),
-        );
+        violations.push(later.against(first, Rule::DuplicatePartitionName, what));
     });
 }
 
@@ -111,8 +103,7 @@ fn add_core_conflicts(plan: &Plan, violations: &mut Vec<Violation>) {
     });
     for_each_duplicate(&cores, |later, first| {
         let what = both_own(plan, &format!("core {}", later.key), later, first);
-        violations
-            .push(Violation::new(Rule::CoreUsedTwice, later.place(), what).against(first.place()));
+        violations.push(later.against(first, Rule::CoreUsedTwice, what));
     });
     let housekeeping = plan.machine.housekeeping;
     for used in cores.iter().filter(|used| used.key == housekeeping) {
@@ -147,9 +138,7 @@ fn add_memory_conflicts(plan: &Plan, violations: &mut Vec<Violation>) {
                 first.key,
                 owner(plan, first.index)
             );
-            violations.push(
-                Violation::new(Rule::MemoryOverlap, later.place(), what).against(first.place()),
-            );
+            violations.push(later.against(first, Rule::MemoryOverlap, what));
         }
         if furthest.is_none_or(|before| range.key.end() > before.key.end()) {
             furthest = Some(range);
@@ -188,9 +177,7 @@ fn add_function_conflicts(plan: &Plan, violations: &mut Vec<Violation>) {
             (physical, Some(number)) => format!("virtual function {number} of {physical}"),
         };
         let what = both_own(plan, &function, later, first);
-        violations.push(
-            Violation::new(Rule::FunctionGivenTwice, later.place(), what).against(first.place()),
-        );
+        violations.push(later.against(first, Rule::FunctionGivenTwice, what));
     });
 }
 
@@ -210,10 +197,7 @@ fn add_physical_function_conflicts(plan: &Plan, violations: &mut Vec<Violation>)
                     part.key.1.unwrap_or_default(),
                     owner(plan, part.index)
                 );
-                violations.push(
-                    Violation::new(Rule::PhysicalFunctionGiven, whole.place(), what)
-                        .against(part.place()),
-                );
+                violations.push(whole.against(part, Rule::PhysicalFunctionGiven, what));
             }
         }
     }
@@ -241,9 +225,7 @@ fn add_namespace_conflicts(plan: &Plan, violations: &mut Vec<Violation>) {
             later,
             first,
         );
-        violations.push(
-            Violation::new(Rule::NamespaceGivenTwice, later.place(), what).against(first.place()),
-        );
+        violations.push(later.against(first, Rule::NamespaceGivenTwice, what));
     });
 }
 

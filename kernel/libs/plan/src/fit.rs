@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use addr::{ApicId, HostPhysical, Range};
 
 use crate::bundle::{Bundle, BundleError};
-use crate::check::check_alone;
+use crate::disjoint::add_conflicts;
+use crate::limits::check_limits;
 use crate::membership::{Resources, check_membership};
+use crate::rights::check_rights;
 use crate::rooms::place_rooms;
 use crate::{ImageIndex, MachineFunction, PartitionPlace, Plan, Rule, Violation};
 
@@ -82,6 +84,15 @@ pub fn fit(plan: &Plan, machine: &ActualMachine) -> Fit {
     check_membership(plan, actual, &mut violations);
     let rooms = place_rooms(plan, &machine.memory);
     Fit { violations, rooms }
+}
+
+/// What is wrong with `plan` on any machine.
+pub(crate) fn check_alone(plan: &Plan) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    check_limits(plan, &mut violations);
+    add_conflicts(plan, &mut violations);
+    check_rights(plan, &mut violations);
+    violations
 }
 
 /// Finds the images that are missing from `bundle` or damaged, and looks at each image once,

@@ -9,62 +9,35 @@
 //!
 //! Numbers are little-endian. `CHANGELOG.md` says what each version changed.
 
-use alloc::vec::Vec;
-use core::fmt;
+use thiserror::Error;
 
 use crate::{Plan, crc32c};
 
 /// The version of the binary form that this library writes, and the only one that it reads.
 pub const FORMAT_VERSION: u32 = 3;
 
-const MAGIC: [u8; 8] = *b"BLKHPLAN";
+pub(crate) const MAGIC: [u8; 8] = *b"BLKHPLAN";
 
 /// Why bytes are no plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// The bytes do not start as a plan does.
+    #[error("these bytes are no compiled plan")]
     NotAPlan,
     /// The plan is of another version of the format.
+    #[error(
+        "the plan has format version {0}, this is for version {FORMAT_VERSION}: compile it again"
+    )]
     Version(u32),
     /// The plan does not have the length that its header says.
+    #[error("the plan is cut off or has bytes behind its end")]
     Length,
     /// The plan's checksum is wrong.
+    #[error("the plan's checksum is wrong")]
     Checksum,
     /// The encoding does not describe a plan.
+    #[error("the plan's encoding is malformed")]
     Malformed,
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAPlan => formatter.write_str("these bytes are no compiled plan"),
-            Self::Version(found) => write!(
-                formatter,
-                "the plan has format version {found}, this is for version {FORMAT_VERSION}: \
-                 compile it again"
-            ),
-            Self::Length => formatter.write_str("the plan is cut off or has bytes behind its end"),
-            Self::Checksum => formatter.write_str("the plan's checksum is wrong"),
-            Self::Malformed => formatter.write_str("the plan's encoding is malformed"),
-        }
-    }
-}
-
-impl core::error::Error for DecodeError {}
-
-/// The binary form of `plan`.
-#[must_use]
-pub fn encode(plan: &Plan) -> Vec<u8> {
-    // Into memory postcard fails only for a sequence of unknown length, and a plan has none;
-    // an empty encoding would be refused by `decode` as malformed.
-    let encoding = postcard::to_allocvec(plan).unwrap_or_default();
-    let length = u32::try_from(encoding.len()).unwrap_or(u32::MAX);
-    let mut bytes = MAGIC.to_vec();
-    for field in [FORMAT_VERSION, length, crc32c(&encoding)] {
-        bytes.extend_from_slice(&field.to_le_bytes());
-    }
-    bytes.extend_from_slice(&encoding);
-    bytes
 }
 
 /// The plan whose binary form `bytes` is.
@@ -105,9 +78,12 @@ fn split_number(bytes: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::compile::encode;
     use crate::testing::{any_plan, example};
 
     #[test]

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use addr::PageSize;
 
 use crate::{
-    Function, Iommu, Partition, PartitionPlace, Place, Plan, Restart, Rule, SerialPort, Violation,
+    Function, Iommu, Partition, PartitionPlace as At, Place, Plan, Restart, Rule, SerialPort,
+    Violation,
 };
 
 /// The most partitions that a plan may have.
@@ -36,7 +37,7 @@ pub fn check_limits(plan: &Plan, violations: &mut Vec<Violation>) {
     check_serial_ports(plan, violations);
     for index in MAX_PARTITIONS..plan.partitions.len() {
         let what = format!("more than {MAX_PARTITIONS} partitions");
-        let place = PartitionPlace::Whole;
+        let place = At::Whole;
         violations.push(Violation::of(index, place, Rule::TooManyPartitions, what));
     }
     for (index, partition) in plan.partitions.iter().enumerate() {
@@ -99,13 +100,13 @@ pub fn is_partition_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(allowed)
 }
 
-type Add<'a> = dyn FnMut(PartitionPlace, Rule, alloc::string::String) + 'a;
+type Add<'a> = dyn FnMut(At, Rule, alloc::string::String) + 'a;
 
 fn check_name(partition: &Partition, add: &mut Add<'_>) {
     let name = &partition.name;
     if !is_partition_name(name) {
         let what = format!("{name:?} is no name for a partition");
-        add(PartitionPlace::Name, Rule::NameInvalid, what);
+        add(At::Name, Rule::NameInvalid, what);
     }
 }
 
@@ -113,20 +114,16 @@ fn check_cores_and_memory(partition: &Partition, add: &mut Add<'_>) {
     let name = &partition.name;
     if partition.cores.is_empty() {
         let what = format!("partition {name:?} has no core");
-        add(PartitionPlace::Cores, Rule::NoCores, what);
+        add(At::Cores, Rule::NoCores, what);
     }
     if partition.memory.is_empty() {
         let what = format!("partition {name:?} has no memory");
-        add(PartitionPlace::Memory, Rule::NoMemory, what);
+        add(At::Memory, Rule::NoMemory, what);
     }
     for (number, range) in partition.memory.iter().enumerate() {
         if !range.is_aligned(PageSize::Size2MiB) {
             let what = format!("memory {range} of partition {name:?} is not made of 2 MiB pages");
-            add(
-                PartitionPlace::MemoryRange(number),
-                Rule::MemoryMisaligned,
-                what,
-            );
+            add(At::MemoryRange(number), Rule::MemoryMisaligned, what);
         }
     }
 }
@@ -135,20 +132,12 @@ fn check_functions(plan: &Plan, partition: &Partition, add: &mut Add<'_>) {
     let name = &partition.name;
     if partition.functions.len() > MAX_FUNCTIONS {
         let what = format!("partition {name:?} has more than {MAX_FUNCTIONS} PCI functions");
-        add(
-            PartitionPlace::Function(MAX_FUNCTIONS),
-            Rule::TooManyFunctions,
-            what,
-        );
+        add(At::Function(MAX_FUNCTIONS), Rule::TooManyFunctions, what);
     }
     for (number, function) in partition.functions.iter().enumerate() {
         if plan.machine.iommu == Iommu::None {
             let what = format!("partition {name:?} has {function}, but the machine no IOMMU");
-            add(
-                PartitionPlace::Function(number),
-                Rule::FunctionNeedsIommu,
-                what,
-            );
+            add(At::Function(number), Rule::FunctionNeedsIommu, what);
         }
         if let Function::Virtual {
             number: 0,
@@ -157,11 +146,7 @@ fn check_functions(plan: &Plan, partition: &Partition, add: &mut Add<'_>) {
         } = function
         {
             let what = format!("partition {name:?} has virtual function 0 of {physical}");
-            add(
-                PartitionPlace::VirtualNumber(number),
-                Rule::VirtualFunctionZero,
-                what,
-            );
+            add(At::VirtualNumber(number), Rule::VirtualFunctionZero, what);
         }
         if let Function::Virtual {
             namespace: Some(namespace),
@@ -170,11 +155,7 @@ fn check_functions(plan: &Plan, partition: &Partition, add: &mut Add<'_>) {
             && NO_NAMESPACES.contains(namespace)
         {
             let what = format!("{namespace:#x} names no single NVMe namespace");
-            add(
-                PartitionPlace::Namespace(number),
-                Rule::NamespaceInvalid,
-                what,
-            );
+            add(At::Namespace(number), Rule::NamespaceInvalid, what);
         }
     }
 }
@@ -188,21 +169,17 @@ fn check_image(partition: &Partition, add: &mut Add<'_>) {
             add(place, Rule::ImageMissing, what);
         }
     };
-    check_index(Some(image.kernel()), PartitionPlace::Kernel);
-    check_index(image.initial_ramdisk(), PartitionPlace::InitialRamdisk);
+    check_index(Some(image.kernel()), At::Kernel);
+    check_index(image.initial_ramdisk(), At::InitialRamdisk);
     let command_line = image.command_line();
     if command_line.len() > MAX_COMMAND_LINE {
         let length = command_line.len();
         let what = format!("the command line of partition {name:?} has {length} bytes");
-        add(PartitionPlace::CommandLine, Rule::CommandLineTooLong, what);
+        add(At::CommandLine, Rule::CommandLineTooLong, what);
     }
     if let Some(found) = command_line.chars().find(|found| found.is_control()) {
         let what = format!("the command line of partition {name:?} contains {found:?}");
-        add(
-            PartitionPlace::CommandLine,
-            Rule::CommandLineCharacter,
-            what,
-        );
+        add(At::CommandLine, Rule::CommandLineCharacter, what);
     }
 }
 
@@ -214,11 +191,7 @@ fn check_restart(partition: &Partition, add: &mut Add<'_>) {
             "partition {:?} is to be restarted {limit} times",
             partition.name
         );
-        add(
-            PartitionPlace::RestartLimit,
-            Rule::RestartLimitInvalid,
-            what,
-        );
+        add(At::RestartLimit, Rule::RestartLimitInvalid, what);
     }
 }
 
@@ -226,7 +199,7 @@ fn check_denied_limit(partition: &Partition, add: &mut Add<'_>) {
     if partition.denied_limit == Some(0) {
         let name = &partition.name;
         let what = format!("partition {name:?} is to be stopped before it is denied anything");
-        add(PartitionPlace::DeniedLimit, Rule::DeniedLimitInvalid, what);
+        add(At::DeniedLimit, Rule::DeniedLimitInvalid, what);
     }
 }
 
@@ -237,6 +210,6 @@ fn check_room(partition: &Partition, add: &mut Add<'_>) {
     {
         let name = &partition.name;
         let what = format!("{bytes} bytes of room for images of partition {name:?}");
-        add(PartitionPlace::Room, Rule::RoomInvalid, what);
+        add(At::Room, Rule::RoomInvalid, what);
     }
 }

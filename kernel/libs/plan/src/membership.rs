@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use addr::{ApicId, HostPhysical, Range};
 
 use crate::rooms::place_rooms;
-use crate::{Function, MachineFunction, PartitionPlace, Place, Plan, Rule, Violation};
+use crate::{Function, MachineFunction, PartitionPlace as At, Place, Plan, Rule, Violation};
 
 /// What a machine has: as the plan declares it, or as the kernel found it.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ pub fn check_membership(plan: &Plan, has: Resources<'_>, violations: &mut Vec<Vi
         for (number, core) in partition.cores.iter().enumerate() {
             if !has.cores.contains(core) {
                 let what = format!("the machine has no core {core} for partition {name:?}");
-                add(PartitionPlace::Core(number), Rule::UnknownCore, what);
+                add(At::Core(number), Rule::UnknownCore, what);
             }
         }
         for (number, range) in partition.memory.iter().enumerate() {
@@ -39,11 +39,7 @@ pub fn check_membership(plan: &Plan, has: Resources<'_>, violations: &mut Vec<Vi
                 let what = format!(
                     "memory {range} of partition {name:?} is not all there: nothing at {missing}"
                 );
-                add(
-                    PartitionPlace::MemoryRange(number),
-                    Rule::MemoryOutsideMachine,
-                    what,
-                );
+                add(At::MemoryRange(number), Rule::MemoryOutsideMachine, what);
             }
         }
         for (number, function) in partition.functions.iter().enumerate() {
@@ -68,12 +64,7 @@ fn check_rooms(plan: &Plan, memory: &[Range<HostPhysical>], violations: &mut Vec
             let what = format!(
                 "no {mebibytes} MiB for images of partition {name:?} are left in one piece"
             );
-            violations.push(Violation::of(
-                index,
-                PartitionPlace::Room,
-                Rule::RoomMissing,
-                what,
-            ));
+            violations.push(Violation::of(index, At::Room, Rule::RoomMissing, what));
         }
     }
 }
@@ -99,11 +90,11 @@ fn check_function(
     index: usize,
     function: Function,
     functions: &[MachineFunction],
-) -> Option<(PartitionPlace, Rule, String)> {
+) -> Option<(At, Rule, String)> {
     let physical = function.physical();
     let Some(found) = functions.iter().find(|found| found.address == physical) else {
         let what = format!("the machine has no function {physical}");
-        return Some((PartitionPlace::Function(index), Rule::UnknownFunction, what));
+        return Some((At::Function(index), Rule::UnknownFunction, what));
     };
     match function {
         Function::Virtual { number, .. } if number > found.virtual_functions => {
@@ -111,11 +102,7 @@ fn check_function(
                 0 => "it can have no virtual functions".into(),
                 limit => format!("it can have only {limit}"),
             };
-            Some((
-                PartitionPlace::VirtualNumber(index),
-                Rule::VirtualFunctionTooHigh,
-                what,
-            ))
+            Some((At::VirtualNumber(index), Rule::VirtualFunctionTooHigh, what))
         }
         _ => None,
     }

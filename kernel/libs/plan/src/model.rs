@@ -4,6 +4,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use addr::{ApicId, HostPhysical, Range, RequesterId};
 use serde::{Deserialize, Serialize};
@@ -128,8 +129,8 @@ impl Function {
     }
 }
 
-impl core::fmt::Display for Function {
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for Function {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole { address } => write!(formatter, "function {address}"),
             Self::Virtual {
@@ -207,3 +208,32 @@ impl Image {
 /// An entry of the bundle. Entry 0 is the plan itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ImageIndex(pub u16);
+
+/// One of the images that a partition starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ImagePart {
+    /// The kernel, or the ELF file of a bare guest.
+    Kernel,
+    /// The initial RAM disk.
+    InitialRamdisk,
+}
+
+impl fmt::Display for ImagePart {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl ImagePart {
+    /// Both, the kernel first.
+    pub const ALL: [Self; 2] = [Self::Kernel, Self::InitialRamdisk];
+
+    /// The image's name, as the command line has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::InitialRamdisk => "initrd",
+        }
+    }
+}

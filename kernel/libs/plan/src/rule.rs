@@ -62,7 +62,7 @@ rules! {
     /// There are more partitions than Bulkhead handles.
     TooManyPartitions, "too-many-partitions", "have at most 64 partitions";
     /// A partition has more PCI functions than Bulkhead handles.
-    TooManyFunctions, "too-many-functions", "give a partition at most 32 PCI functions";
+    TooManyFunctions, "too-many-functions", "give a partition at most 29 PCI functions";
     /// A name is empty, too long or has other characters than names have.
     NameInvalid, "name-invalid", "choose 1 to 31 characters of a to z, 0 to 9 and `-`";
     /// Two partitions have one name.
@@ -131,7 +131,10 @@ impl fmt::Display for Rule {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
+    use crate::limits;
 
     #[test]
     fn names_are_kebab_case_and_unique() {
@@ -149,6 +152,20 @@ mod tests {
                 "{name}"
             );
             assert!(!rule.remedy().is_empty());
+        }
+    }
+
+    #[test]
+    fn remedies_name_the_limits_as_they_are() {
+        let limits = [
+            (Rule::TooManyPartitions, limits::MAX_PARTITIONS),
+            (Rule::TooManyFunctions, limits::MAX_FUNCTIONS),
+            (Rule::NameInvalid, limits::MAX_NAME),
+            (Rule::RestartLimitInvalid, limits::MAX_RESTARTS.into()),
+            (Rule::CommandLineTooLong, limits::MAX_COMMAND_LINE),
+        ];
+        for (rule, limit) in limits {
+            assert!(rule.remedy().contains(&limit.to_string()), "{rule}");
         }
     }
 }

@@ -2,15 +2,6 @@
 
 use addr::GuestPhysical;
 
-/// Which way an access to a port goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IoDirection {
-    /// IN: from the device to the guest.
-    In,
-    /// OUT: from the guest to the device.
-    Out,
-}
-
 /// An access to a port (APM volume 2, section 15.10.2 "IN and OUT Behavior", figure 15-2
 /// "EXITINFO1 for IOIO Intercept").
 ///
@@ -22,8 +13,8 @@ pub struct IoExit {
     pub port: u16,
     /// The operand's size: 1, 2 or 4.
     pub bytes: u8,
-    /// IN or OUT.
-    pub direction: IoDirection,
+    /// IN, not OUT.
+    pub input: bool,
     /// INS or OUTS.
     pub string: bool,
     /// With a REP prefix.
@@ -42,11 +33,6 @@ impl IoExit {
     /// Decodes the information of an [`crate::ExitCode::IOIO`].
     #[must_use]
     pub const fn decode(exit_info_1: u64, exit_info_2: u64) -> Self {
-        let direction = if exit_info_1 & Self::TYPE_IN != 0 {
-            IoDirection::In
-        } else {
-            IoDirection::Out
-        };
         let bytes = if exit_info_1 & Self::SIZE_32 != 0 {
             4
         } else if exit_info_1 & Self::SIZE_16 != 0 {
@@ -57,32 +43,10 @@ impl IoExit {
         Self {
             port: (exit_info_1 >> 16) as u16,
             bytes,
-            direction,
+            input: exit_info_1 & Self::TYPE_IN != 0,
             string: exit_info_1 & Self::STRING != 0,
             repeat: exit_info_1 & Self::REPEAT != 0,
             next_rip: exit_info_2,
-        }
-    }
-}
-
-/// Which way an access to an MSR goes (APM volume 2, section 15.11 "MSR Intercepts":
-/// EXITINFO1 is 0 for RDMSR and 1 for WRMSR). The number is in the guest's ECX.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MsrAccess {
-    /// RDMSR.
-    Read,
-    /// WRMSR, of EDX:EAX.
-    Write,
-}
-
-impl MsrAccess {
-    /// Decodes the information of an [`crate::ExitCode::MSR`].
-    #[must_use]
-    pub const fn decode(exit_info_1: u64) -> Self {
-        if exit_info_1 & 1 == 0 {
-            Self::Read
-        } else {
-            Self::Write
         }
     }
 }
@@ -93,14 +57,6 @@ impl MsrAccess {
 pub struct NestedPageFault {
     /// Where.
     pub address: GuestPhysical,
-    /// The nested table maps the page, but not for this access.
-    pub present: bool,
-    /// A write.
-    pub write: bool,
-    /// An access that the nested table sees as a user's; it sees all of them so.
-    pub user: bool,
-    /// A reserved bit is set in the nested table: our mistake.
-    pub reserved_bit: bool,
     /// An instruction fetch.
     pub instruction_fetch: bool,
     /// While the guest's own page table was read, not at the final address.
@@ -108,10 +64,6 @@ pub struct NestedPageFault {
 }
 
 impl NestedPageFault {
-    const PRESENT: u64 = 1 << 0;
-    const WRITE: u64 = 1 << 1;
-    const USER: u64 = 1 << 2;
-    const RESERVED_BIT: u64 = 1 << 3;
     const INSTRUCTION_FETCH: u64 = 1 << 4;
     const DURING_TABLE_WALK: u64 = 1 << 33;
 
@@ -120,10 +72,6 @@ impl NestedPageFault {
     pub const fn decode(exit_info_1: u64, exit_info_2: u64) -> Self {
         Self {
             address: GuestPhysical::new(exit_info_2),
-            present: exit_info_1 & Self::PRESENT != 0,
-            write: exit_info_1 & Self::WRITE != 0,
-            user: exit_info_1 & Self::USER != 0,
-            reserved_bit: exit_info_1 & Self::RESERVED_BIT != 0,
             instruction_fetch: exit_info_1 & Self::INSTRUCTION_FETCH != 0,
             during_table_walk: exit_info_1 & Self::DURING_TABLE_WALK != 0,
         }
@@ -139,10 +87,7 @@ mod tests {
     #[test]
     fn out_of_a_byte_to_the_serial_port() {
         let exit = IoExit::decode(0x03f8_0010, 0x1002);
-        assert_eq!(
-            (exit.port, exit.bytes, exit.direction),
-            (0x3f8, 1, IoDirection::Out)
-        );
+        assert_eq!((exit.port, exit.bytes, exit.input), (0x3f8, 1, false));
         assert_eq!(
             (exit.string, exit.repeat, exit.next_rip),
             (false, false, 0x1002)
@@ -152,10 +97,7 @@ mod tests {
     #[test]
     fn repeated_string_input_of_dwords() {
         let exit = IoExit::decode(0x0cf8_004d, 0);
-        assert_eq!(
-            (exit.port, exit.bytes, exit.direction),
-            (0xcf8, 4, IoDirection::In)
-        );
+        assert_eq!((exit.port, exit.bytes, exit.input), (0xcf8, 4, true));
         assert!(exit.string && exit.repeat);
     }
 
@@ -163,19 +105,12 @@ mod tests {
     fn a_write_to_an_absent_page() {
         let fault = NestedPageFault::decode(0x1_0000_0006, 0xb000_0004);
         assert_eq!(fault.address, GuestPhysical::new(0xb000_0004));
-        assert!(fault.write && fault.user && !fault.present);
-        assert!(!fault.during_table_walk && !fault.instruction_fetch && !fault.reserved_bit);
+        assert!(!fault.during_table_walk && !fault.instruction_fetch);
     }
 
     #[test]
     fn a_guests_page_table_in_absent_memory() {
         assert!(NestedPageFault::decode(0x2_0000_0006, 0).during_table_walk);
-    }
-
-    #[test]
-    fn msr_accesses_are_told_apart() {
-        assert_eq!(MsrAccess::decode(0), MsrAccess::Read);
-        assert_eq!(MsrAccess::decode(1), MsrAccess::Write);
     }
 
     proptest! {

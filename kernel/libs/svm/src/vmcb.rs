@@ -2,6 +2,8 @@
 
 use core::mem::offset_of;
 
+use initial_state::InitialState;
+
 use crate::{ControlArea, SaveArea};
 
 /// The page that VMRUN takes: controls, then the guest's state.
@@ -21,16 +23,13 @@ const _: () = {
 };
 
 impl Vmcb {
-    /// All bits clear.
-    pub const ZERO: Self = Self {
-        control: ControlArea::ZERO,
-        state: SaveArea::ZERO,
-    };
-
-    /// All bits clear.
+    /// Without controls, which VMRUN refuses, and in the state that a processor has after INIT.
     #[must_use]
     pub const fn new() -> Self {
-        Self::ZERO
+        Self {
+            control: ControlArea::ZERO,
+            state: SaveArea::beginning(&InitialState::after_init()),
+        }
     }
 }
 

@@ -20,9 +20,6 @@ pub struct EntryLimits {
     pub is_long: bool,
 }
 
-/// Whether a check holds, and what it is about.
-type Check = (bool, &'static str);
-
 const CR0_PE: u64 = 1 << 0;
 const CR0_PG: u64 = 1 << 31;
 const CR4_PAE: u64 = 1 << 5;
@@ -49,279 +46,181 @@ const PENDING_DEBUG_KNOWN: u64 = 0x1_500f;
 /// The first check that fails, in the manual's order; `None` if none of these does.
 #[must_use]
 pub fn failing_check(state: &GuestState, limits: &EntryLimits) -> Option<&'static str> {
-    let virtual_8086 = state.rflags & RFLAGS_VM != 0;
-    let segments = if virtual_8086 {
-        first(virtual_8086_segments(state))
-    } else {
-        first(segment_rights(state, limits.is_long))
-    };
-    first(control_registers(state, limits))
-        .or_else(|| first(model_specific_registers(state, limits.is_long)))
-        .or_else(|| first(segment_bases(state)))
-        .or(segments)
-        .or_else(|| first(position(state, limits.is_long)))
-        .or_else(|| first(non_register_state(state)))
+    check_all(state, limits).err()
 }
 
-fn first(checks: impl IntoIterator<Item = Check>) -> Option<&'static str> {
-    let failing = checks.into_iter().find(|(holds, _)| !holds);
-    failing.map(|(_, what)| what)
+/// Holds, or the words for what does not.
+type Checked = Result<(), &'static str>;
+
+/// Each check with the words for its failure; the first that fails is the answer.
+macro_rules! checks {
+    ($($holds:expr => $what:literal;)*) => {{
+        $(if !$holds {
+            return Err($what);
+        })*
+        Ok(())
+    }};
+}
+
+fn check_all(state: &GuestState, limits: &EntryLimits) -> Checked {
+    control_registers(state, limits)?;
+    model_specific_registers(state, limits.is_long)?;
+    segment_bases(state)?;
+    if state.rflags & RFLAGS_VM != 0 {
+        virtual_8086_segments(state)?;
+    } else {
+        segment_rights(state, limits.is_long)?;
+    }
+    position(state, limits.is_long)?;
+    non_register_state(state)
 }
 
 /// Section 27.3.1.1 "Checks on Guest Control Registers, Debug Registers, and MSRs".
-fn control_registers(state: &GuestState, limits: &EntryLimits) -> [Check; 9] {
-    let fixed = &limits.capabilities;
+fn control_registers(state: &GuestState, limits: &EntryLimits) -> Checked {
+    let (fixed, is_long) = (&limits.capabilities, limits.is_long);
     // An unrestricted guest may have these two clear.
     let cr0_must = fixed.cr0_must & !(CR0_PE | CR0_PG);
     let paging = state.cr0 & CR0_PG != 0;
     let cr3_bits = 1_u64.checked_shl(limits.physical_address_bits);
-    [
-        (
-            state.cr0 & cr0_must == cr0_must,
-            "CR0: a bit that must be 1",
-        ),
-        (state.cr0 & !fixed.cr0_may == 0, "CR0: a bit that must be 0"),
-        (!paging || state.cr0 & CR0_PE != 0, "CR0.PG without CR0.PE"),
-        (
-            state.cr4 & fixed.cr4_must == fixed.cr4_must,
-            "CR4: a bit that must be 1",
-        ),
-        (state.cr4 & !fixed.cr4_may == 0, "CR4: a bit that must be 0"),
-        (
-            !limits.is_long || (paging && state.cr4 & CR4_PAE != 0),
-            "IA-32e mode without CR0.PG and CR4.PAE",
-        ),
-        (
-            limits.is_long || state.cr4 & CR4_PCIDE == 0,
-            "CR4.PCIDE outside IA-32e mode",
-        ),
-        (
-            cr3_bits.is_none_or(|bits| state.cr3 < bits),
-            "CR3: beyond the physical-address width",
-        ),
-        (state.dr7 >> 32 == 0, "DR7: upper half"),
-    ]
+    checks! {
+        state.cr0 & cr0_must == cr0_must => "CR0: a bit that must be 1";
+        state.cr0 & !fixed.cr0_may == 0 => "CR0: a bit that must be 0";
+        !paging || state.cr0 & CR0_PE != 0 => "CR0.PG without CR0.PE";
+        state.cr4 & fixed.cr4_must == fixed.cr4_must => "CR4: a bit that must be 1";
+        state.cr4 & !fixed.cr4_may == 0 => "CR4: a bit that must be 0";
+        !is_long || (paging && state.cr4 & CR4_PAE != 0)
+            => "IA-32e mode without CR0.PG and CR4.PAE";
+        is_long || state.cr4 & CR4_PCIDE == 0 => "CR4.PCIDE outside IA-32e mode";
+        cr3_bits.is_none_or(|bits| state.cr3 < bits) => "CR3: beyond the physical-address width";
+        state.dr7 >> 32 == 0 => "DR7: upper half";
+    }
 }
 
 /// The rest of section 27.3.1.1.
-fn model_specific_registers(state: &GuestState, is_long: bool) -> [Check; 7] {
+fn model_specific_registers(state: &GuestState, is_long: bool) -> Checked {
     let paging = state.cr0 & CR0_PG != 0;
     let active = state.efer & EFER_LMA != 0;
-    [
-        (
-            state.debugctl & !DEBUGCTL_KNOWN == 0,
-            "IA32_DEBUGCTL: a reserved bit",
-        ),
-        (
-            is_canonical(state.sysenter_esp),
-            "IA32_SYSENTER_ESP: not canonical",
-        ),
-        (
-            is_canonical(state.sysenter_eip),
-            "IA32_SYSENTER_EIP: not canonical",
-        ),
-        (
-            state
-                .pat
-                .to_le_bytes()
-                .iter()
-                .all(|kind| matches!(kind, 0 | 1 | 4..=7)),
-            "IA32_PAT: a reserved memory type",
-        ),
-        (state.efer & !EFER_KNOWN == 0, "IA32_EFER: a reserved bit"),
-        (
-            active == is_long,
-            "IA32_EFER.LMA is not \"IA-32e mode guest\"",
-        ),
-        (
-            !paging || active == (state.efer & EFER_LME != 0),
-            "IA32_EFER.LMA is not LME while paging is on",
-        ),
-    ]
+    let kinds = state.pat.to_le_bytes();
+    checks! {
+        state.debugctl & !DEBUGCTL_KNOWN == 0 => "IA32_DEBUGCTL: a reserved bit";
+        is_canonical(state.sysenter_esp) => "IA32_SYSENTER_ESP: not canonical";
+        is_canonical(state.sysenter_eip) => "IA32_SYSENTER_EIP: not canonical";
+        kinds.iter().all(|kind| matches!(kind, 0 | 1 | 4..=7))
+            => "IA32_PAT: a reserved memory type";
+        state.efer & !EFER_KNOWN == 0 => "IA32_EFER: a reserved bit";
+        active == is_long => "IA32_EFER.LMA is not \"IA-32e mode guest\"";
+        !paging || active == (state.efer & EFER_LME != 0)
+            => "IA32_EFER.LMA is not LME while paging is on";
+    }
 }
 
 /// Section 27.3.1.2 "Checks on Guest Segment Registers", selectors and bases, and section
 /// 27.3.1.3 "Checks on Guest Descriptor-Table Registers".
-fn segment_bases(state: &GuestState) -> [Check; 9] {
+fn segment_bases(state: &GuestState) -> Checked {
     let has_local = state.ldtr.is_present();
     let small = |segment: &Segment| !segment.is_present() || segment.base >> 32 == 0;
-    let canonical = is_canonical(state.gdtr.base) && is_canonical(state.idtr.base);
-    [
-        (
-            state.tr.selector & TABLE_INDICATOR == 0,
-            "TR: its selector's TI",
-        ),
-        (
-            !has_local || state.ldtr.selector & TABLE_INDICATOR == 0,
-            "LDTR: its selector's TI",
-        ),
-        (is_canonical(state.tr.base), "TR: base not canonical"),
-        (
-            is_canonical(state.fs.base) && is_canonical(state.gs.base),
-            "FS or GS: base not canonical",
-        ),
-        (
-            !has_local || is_canonical(state.ldtr.base),
-            "LDTR: base not canonical",
-        ),
-        (state.cs.base >> 32 == 0, "CS: base above 4 GiB"),
-        (
-            small(&state.ss) && small(&state.ds) && small(&state.es),
-            "SS, DS or ES: base above 4 GiB",
-        ),
-        (canonical, "GDTR or IDTR: base not canonical"),
-        (
-            (state.gdtr.limit | state.idtr.limit) >> 16 == 0,
-            "GDTR or IDTR: limit above 64 KiB",
-        ),
-    ]
+    let both = |one: &Segment, other: &Segment| is_canonical(one.base) && is_canonical(other.base);
+    checks! {
+        state.tr.selector & TABLE_INDICATOR == 0 => "TR: its selector's TI";
+        !has_local || state.ldtr.selector & TABLE_INDICATOR == 0 => "LDTR: its selector's TI";
+        is_canonical(state.tr.base) => "TR: base not canonical";
+        both(&state.fs, &state.gs) => "FS or GS: base not canonical";
+        !has_local || is_canonical(state.ldtr.base) => "LDTR: base not canonical";
+        state.cs.base >> 32 == 0 => "CS: base above 4 GiB";
+        [state.ss, state.ds, state.es].iter().all(small) => "SS, DS or ES: base above 4 GiB";
+        both(&state.gdtr, &state.idtr) => "GDTR or IDTR: base not canonical";
+        (state.gdtr.limit | state.idtr.limit) >> 16 == 0 => "GDTR or IDTR: limit above 64 KiB";
+    }
 }
 
 /// Section 27.3.1.2 for a guest in virtual-8086 mode.
-fn virtual_8086_segments(state: &GuestState) -> [Check; 3] {
+fn virtual_8086_segments(state: &GuestState) -> Checked {
     let all = [state.cs, state.ss, state.ds, state.es, state.fs, state.gs];
-    let holds = |check: fn(&Segment) -> bool| all.iter().all(check);
-    [
-        (
-            holds(|segment| segment.base == u64::from(segment.selector) << 4),
-            "virtual-8086 mode: a base that is not 16 times its selector",
-        ),
-        (
-            holds(|segment| segment.limit == 0xffff),
-            "virtual-8086 mode: a limit that is not FFFFH",
-        ),
-        (
-            holds(|segment| segment.attributes.0 == 0xf3),
-            "virtual-8086 mode: access rights that are not F3H",
-        ),
-    ]
+    let all = |check: fn(&Segment) -> bool| all.iter().all(check);
+    checks! {
+        all(|one| one.base == u64::from(one.selector) << 4)
+            => "virtual-8086 mode: a base that is not 16 times its selector";
+        all(|one| one.limit == 0xffff) => "virtual-8086 mode: a limit that is not FFFFH";
+        all(|one| one.attributes.0 == 0xf3) => "virtual-8086 mode: access rights that are not F3H";
+    }
 }
 
 /// Section 27.3.1.2, access rights, outside virtual-8086 mode.
-fn segment_rights(state: &GuestState, is_long: bool) -> [Check; 10] {
+fn segment_rights(state: &GuestState, is_long: bool) -> Checked {
     let (code, stack) = (&state.cs, &state.ss);
-    let (code_kind, code_level) = (code.kind(), code.privilege_level());
+    let (level, stack_level) = (code.privilege_level(), stack.privilege_level());
+    let fits_stack = match code.kind() {
+        3 => level == 0,
+        9 | 11 => level == stack_level,
+        _ => level <= stack_level,
+    };
+    let (task, local) = (&state.tr, &state.ldtr);
+    let is_busy = task.kind() == 11 || (task.kind() == 3 && !is_long);
     let data = [state.ds, state.es, state.fs, state.gs];
-    let task_kinds: &[u8] = if is_long { &[11] } else { &[3, 11] };
-    [
-        (
-            matches!(code_kind, 3 | 9 | 11 | 13 | 15),
-            "CS: its type is no accessed code, or read-write data",
-        ),
-        (
-            code.is_present() && code.is_code_or_data(),
-            "CS: not present, or a system segment",
-        ),
-        (
-            match code_kind {
-                3 => code_level == 0,
-                9 | 11 => code_level == stack.privilege_level(),
-                _ => code_level <= stack.privilege_level(),
-            },
-            "CS: its DPL does not fit that of SS",
-        ),
-        (
-            !stack.is_present() || matches!(stack.kind(), 3 | 7),
-            "SS: its type is no accessed read-write data",
-        ),
-        (
-            !(is_long && code.is_long() && code.is_default_32()),
-            "CS: D and L are both set",
-        ),
-        (
-            data.iter()
-                .all(|one| !one.is_present() || one.kind() & 1 != 0),
-            "DS, ES, FS or GS: not accessed",
-        ),
-        (
-            data.iter()
-                .all(|one| !one.is_present() || one.kind() & 0b1010 != 0b1000),
-            "DS, ES, FS or GS: code that cannot be read",
-        ),
-        (
-            [
-                state.cs, state.ss, state.ds, state.es, state.fs, state.gs, state.tr,
-            ]
-            .iter()
-            .all(fits_granularity),
-            "a segment's limit and G contradict one another",
-        ),
-        (
-            state.tr.is_present() && task_kinds.contains(&state.tr.kind()),
-            "TR: no busy task state segment",
-        ),
-        (
-            !state.ldtr.is_present() || state.ldtr.kind() == 2,
-            "LDTR: no local descriptor table",
-        ),
-    ]
+    let data = || {
+        data.iter()
+            .filter(|one| one.is_present())
+            .map(Segment::kind)
+    };
+    let all = [
+        state.cs, state.ss, state.ds, state.es, state.fs, state.gs, state.tr,
+    ];
+    checks! {
+        matches!(code.kind(), 3 | 9 | 11 | 13 | 15)
+            => "CS: its type is no accessed code, or read-write data";
+        code.is_present() && code.is_code_or_data() => "CS: not present, or a system segment";
+        fits_stack => "CS: its DPL does not fit that of SS";
+        !stack.is_present() || matches!(stack.kind(), 3 | 7)
+            => "SS: its type is no accessed read-write data";
+        !(is_long && code.is_long() && code.is_default_32()) => "CS: D and L are both set";
+        data().all(|kind| kind & 1 != 0) => "DS, ES, FS or GS: not accessed";
+        data().all(|kind| kind & 0b1010 != 0b1000) => "DS, ES, FS or GS: code that cannot be read";
+        all.iter().all(fits_granularity) => "a segment's limit and G contradict one another";
+        task.is_present() && is_busy => "TR: no busy task state segment";
+        !local.is_present() || local.kind() == 2 => "LDTR: no local descriptor table";
+    }
 }
 
 /// With G clear the limit's upper 12 bits are 0; with G set its lower 12 bits are 1.
 fn fits_granularity(segment: &Segment) -> bool {
-    const LOW: u32 = 0xfff;
-    const HIGH: u32 = 0xfff0_0000;
-    let limit = segment.limit;
-    !segment.is_present()
-        || ((limit & HIGH == 0 || segment.has_granularity())
-            && (limit & LOW == LOW || !segment.has_granularity()))
+    let (low, high) = (segment.limit & 0xfff, segment.limit >> 20);
+    let fits = if segment.has_granularity() {
+        low == 0xfff
+    } else {
+        high == 0
+    };
+    !segment.is_present() || fits
 }
 
 /// Section 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP".
-fn position(state: &GuestState, is_long: bool) -> [Check; 4] {
+fn position(state: &GuestState, is_long: bool) -> Checked {
     let wide = is_long && state.cs.is_long();
     let protected = state.cr0 & CR0_PE != 0;
-    [
-        (
-            if wide {
-                is_canonical(state.rip)
-            } else {
-                state.rip >> 32 == 0
-            },
-            "RIP: too wide",
-        ),
-        (
-            state.rflags & RFLAGS_RESERVED_0 == 0,
-            "RFLAGS: a reserved bit that must be 0",
-        ),
-        (
-            state.rflags & RFLAGS_RESERVED_1 != 0,
-            "RFLAGS: bit 1 must be 1",
-        ),
-        (
-            state.rflags & RFLAGS_VM == 0 || (!is_long && protected),
-            "RFLAGS.VM in IA-32e mode or real mode",
-        ),
-    ]
+    let flags = state.rflags;
+    checks! {
+        is_canonical(state.rip) && (wide || state.rip >> 32 == 0) => "RIP: too wide";
+        flags & RFLAGS_RESERVED_0 == 0 => "RFLAGS: a reserved bit that must be 0";
+        flags & RFLAGS_RESERVED_1 != 0 => "RFLAGS: bit 1 must be 1";
+        flags & RFLAGS_VM == 0 || (!is_long && protected)
+            => "RFLAGS.VM in IA-32e mode or real mode";
+    }
 }
 
 /// Section 27.3.1.5 "Checks on Guest Non-Register State".
-fn non_register_state(state: &GuestState) -> [Check; 6] {
+fn non_register_state(state: &GuestState) -> Checked {
     let blocking = state.interruptibility;
     let both = BLOCKING_BY_STI | BLOCKING_BY_MOV_SS;
-    [
-        (
-            state.activity <= LAST_ACTIVITY,
-            "an activity state that does not exist",
-        ),
-        (
-            blocking & !INTERRUPTIBILITY_KNOWN == 0,
-            "interruptibility state: a reserved bit",
-        ),
-        (
-            blocking & both != both,
-            "interruptibility state: blocking by STI and by MOV SS",
-        ),
-        (
-            blocking & BLOCKING_BY_STI == 0 || state.rflags & RFLAGS_IF != 0,
-            "interruptibility state: blocking by STI without RFLAGS.IF",
-        ),
-        (
-            state.pending_debug & !PENDING_DEBUG_KNOWN == 0,
-            "pending debug exceptions: a reserved bit",
-        ),
-        (state.link_pointer == u64::MAX, "VMCS link pointer"),
-    ]
+    let by_sti = blocking & BLOCKING_BY_STI != 0;
+    checks! {
+        state.activity <= LAST_ACTIVITY => "an activity state that does not exist";
+        blocking & !INTERRUPTIBILITY_KNOWN == 0 => "interruptibility state: a reserved bit";
+        blocking & both != both => "interruptibility state: blocking by STI and by MOV SS";
+        !by_sti || state.rflags & RFLAGS_IF != 0
+            => "interruptibility state: blocking by STI without RFLAGS.IF";
+        state.pending_debug & !PENDING_DEBUG_KNOWN == 0
+            => "pending debug exceptions: a reserved bit";
+        state.link_pointer == u64::MAX => "VMCS link pointer";
+    }
 }
 
 /// Whether bits 63:47 are all alike. With 57-bit addresses more is canonical: such a state is

@@ -1,11 +1,9 @@
 //! Why a guest stopped (SDM, section 25.9.1 "Basic VM-Exit Information", and appendix C "VMX
 //! Basic Exit Reasons").
 
-use core::fmt;
-
 /// The exit reason field: the basic reason in its low half, and whether VM entry failed.
 #[repr(transparent)]
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitReason(pub u32);
 
 /// Basic reasons: the constant and the table of names from one list.
@@ -161,18 +159,6 @@ impl ExitReason {
     #[must_use]
     pub const fn is_entry_failure(self) -> bool {
         self.0 & Self::ENTRY_FAILURE != 0
-    }
-}
-
-impl fmt::Display for ExitReason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} ({:#x})", self.name(), self.0)
-    }
-}
-
-impl fmt::Debug for ExitReason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "ExitReason({self})")
     }
 }
 

@@ -31,42 +31,22 @@ const NO_LINK: u64 = u64::MAX;
 /// Activity state: the guest executes instructions.
 const ACTIVE: u32 = 0;
 
-/// The guest-state area. Descriptor tables have a base and a limit alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each field is named as in the manual")]
-pub struct GuestState {
-    pub es: Segment,
-    pub cs: Segment,
-    pub ss: Segment,
-    pub ds: Segment,
-    pub fs: Segment,
-    pub gs: Segment,
-    pub ldtr: Segment,
-    pub tr: Segment,
-    pub gdtr: Segment,
-    pub idtr: Segment,
-    pub cr0: u64,
-    pub cr3: u64,
-    pub cr4: u64,
-    pub dr7: u64,
-    pub rsp: u64,
-    pub rip: u64,
-    pub rflags: u64,
-    pub sysenter_cs: u32,
-    pub sysenter_esp: u64,
-    pub sysenter_eip: u64,
-    pub debugctl: u64,
-    pub pat: u64,
-    pub efer: u64,
-    pub activity: u32,
-    pub interruptibility: u32,
-    pub pending_debug: u64,
-    pub link_pointer: u64,
-}
-
-/// Writing and reading from one list.
+/// The area, its writing and its reading from one list.
 macro_rules! areas {
-    (segments { $($segment:ident = $segment_fields:ident,)* } fields { $($name:ident = $field:ident,)* }) => {
+    (
+        segments { $($segment:ident = $segment_fields:ident,)* }
+        fields { $($name:ident: $width:ty = $field:ident,)* }
+    ) => {
+        /// The guest-state area. Descriptor tables have a base and a limit alone.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each field is named as in the manual")]
+        pub struct GuestState {
+            $(pub $segment: Segment,)*
+            pub gdtr: Segment,
+            pub idtr: Segment,
+            $(pub $name: $width,)*
+        }
+
         impl GuestState {
             /// Writes all fields.
             pub fn store(&self, vmcs: &mut impl Vmcs) {
@@ -104,13 +84,13 @@ areas! {
         fs = GUEST_FS, gs = GUEST_GS, ldtr = GUEST_LDTR, tr = GUEST_TR,
     }
     fields {
-        cr0 = GUEST_CR0, cr3 = GUEST_CR3, cr4 = GUEST_CR4, dr7 = GUEST_DR7,
-        rsp = GUEST_RSP, rip = GUEST_RIP, rflags = GUEST_RFLAGS,
-        sysenter_cs = GUEST_SYSENTER_CS, sysenter_esp = GUEST_SYSENTER_ESP,
-        sysenter_eip = GUEST_SYSENTER_EIP, debugctl = GUEST_DEBUGCTL, pat = GUEST_PAT,
-        efer = GUEST_EFER, activity = GUEST_ACTIVITY,
-        interruptibility = GUEST_INTERRUPTIBILITY, pending_debug = GUEST_PENDING_DEBUG,
-        link_pointer = VMCS_LINK_POINTER,
+        cr0: u64 = GUEST_CR0, cr3: u64 = GUEST_CR3, cr4: u64 = GUEST_CR4, dr7: u64 = GUEST_DR7,
+        rsp: u64 = GUEST_RSP, rip: u64 = GUEST_RIP, rflags: u64 = GUEST_RFLAGS,
+        sysenter_cs: u32 = GUEST_SYSENTER_CS, sysenter_esp: u64 = GUEST_SYSENTER_ESP,
+        sysenter_eip: u64 = GUEST_SYSENTER_EIP, debugctl: u64 = GUEST_DEBUGCTL,
+        pat: u64 = GUEST_PAT, efer: u64 = GUEST_EFER, activity: u32 = GUEST_ACTIVITY,
+        interruptibility: u32 = GUEST_INTERRUPTIBILITY,
+        pending_debug: u64 = GUEST_PENDING_DEBUG, link_pointer: u64 = VMCS_LINK_POINTER,
     }
 }
 

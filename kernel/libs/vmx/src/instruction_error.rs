@@ -1,7 +1,5 @@
 //! Why a VMX instruction failed (SDM, section 31.4 "VM Instruction Error Numbers").
 
-use core::fmt;
-
 /// The VM-instruction error field; 0 where the instruction found no current VMCS.
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +19,6 @@ impl InstructionError {
             26 => "events blocked by MOV SS",
             _ => "another VM-instruction error",
         }
-    }
-}
-
-impl fmt::Display for InstructionError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} ({})", self.name(), self.0)
     }
 }
 

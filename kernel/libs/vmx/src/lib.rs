@@ -35,7 +35,7 @@ mod segment;
 #[cfg(test)]
 mod fake;
 
-pub use bitmaps::{IoBitmaps, MsrBitmap};
+pub use bitmaps::{BitmapLayout, IO_BITMAP_B_OFFSET, IoBitmaps, MsrBitmap};
 pub use capabilities::{Allowed, Capabilities};
 pub use controls::{EntryControls, ExitControls, PinBased, ProcessorBased, Secondary};
 pub use entry_check::{EntryLimits, failing_check};

@@ -5,7 +5,6 @@
 //! hardware (DRHD) and of reserved memory (RMRR); all others are passed over: ATS stays off,
 //! and nothing else changes what a unit must do.
 
-mod bytes;
 mod scope;
 mod structure;
 
@@ -13,12 +12,11 @@ mod structure;
 #[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 mod tests;
 
-use core::fmt;
-
 use acpi::TableError;
 use addr::{HostPhysical, Range};
+use byte_fields::{u8_at, u16_at, u64_at};
+use thiserror::Error;
 
-use bytes::{u8_at, u16_at, u64_at};
 use structure::{Structure, Structures};
 
 pub use scope::{DeviceScope, ScopeKind, Scopes};
@@ -29,51 +27,24 @@ const STRUCTURES: usize = 48;
 const MAXIMUM_ADDRESS_BITS: u8 = 64;
 
 /// Why a DMAR table is not believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DmarError {
     /// Signature, length or checksum.
-    Table(TableError),
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// The host address width is impossible.
+    #[error("a host address width of {0} bits is impossible")]
     AddressWidth(u8),
     /// The structure at this offset is cut short, or too long for the table.
+    #[error("the structure at {0} has a wrong length")]
     Structure(usize),
     /// A device scope in the structure at this offset is.
+    #[error("the structure at {0} has a malformed device scope")]
     Scope(usize),
     /// The reserved memory of the structure at this offset is empty or ends before it begins.
+    #[error("the reserved memory at {0} is not a range")]
     ReservedMemory(usize),
 }
-
-impl From<TableError> for DmarError {
-    fn from(error: TableError) -> Self {
-        Self::Table(error)
-    }
-}
-
-impl fmt::Display for DmarError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Table(error) => write!(formatter, "{error}"),
-            Self::AddressWidth(bits) => {
-                write!(
-                    formatter,
-                    "a host address width of {bits} bits is impossible"
-                )
-            }
-            Self::Structure(at) => write!(formatter, "the structure at {at} has a wrong length"),
-            Self::Scope(at) => {
-                write!(
-                    formatter,
-                    "the structure at {at} has a malformed device scope"
-                )
-            }
-            Self::ReservedMemory(at) => {
-                write!(formatter, "the reserved memory at {at} is not a range")
-            }
-        }
-    }
-}
-
-impl core::error::Error for DmarError {}
 
 /// A DMAR table (VT-d, section 8.1 "DMA Remapping Reporting Structure").
 #[derive(Debug, Clone, Copy)]

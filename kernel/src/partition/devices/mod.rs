@@ -17,13 +17,13 @@ pub mod synthetic;
 
 extern crate alloc;
 use alloc::boxed::Box;
-use core::fmt;
 
 use addr::{Address, GuestPhysical, HostPhysical, Range, RequesterId};
 use page_table::MapError;
 use pci_config::bar::Bars;
 use pci_config::identity::Identity;
 use pci_config::{ConfigSpace, express, header, msix};
+use thiserror::Error;
 use vdev::config_space::{self, Layout};
 
 use super::Partition;
@@ -39,52 +39,31 @@ pub use delegation::SharedPages;
 pub use synthetic::Synthetic;
 
 /// Why a function cannot be given to a partition.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum DeviceError {
     /// It is not there, or its virtual functions could not be switched on.
+    #[error("it is not there, or could not be switched on")]
     Absent,
     /// A BAR has no address, shares a page with something else, or is no memory.
+    #[error("its BAR {index} {why}")]
     Bar { index: u8, why: &'static str },
     /// It has neither MSI nor MSI-X.
+    #[error("it has neither MSI-X nor MSI")]
     NoInterrupts,
     /// Its registers could not be mapped.
-    Map(MapError),
+    #[error("its registers: {0}")]
+    Map(#[from] MapError),
     /// The IOMMU refused.
-    Iommu(IommuError),
+    #[error("{0}")]
+    Iommu(#[from] IommuError),
     /// No frame is left for its configuration page.
+    #[error("no memory is left for its configuration page")]
     OutOfFrames,
-}
-
-impl fmt::Display for DeviceError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Absent => formatter.write_str("it is not there, or could not be switched on"),
-            Self::Bar { index, why } => write!(formatter, "its BAR {index} {why}"),
-            Self::NoInterrupts => formatter.write_str("it has neither MSI-X nor MSI"),
-            Self::Map(why) => write!(formatter, "its registers: {why}"),
-            Self::Iommu(why) => write!(formatter, "{why}"),
-            Self::OutOfFrames => {
-                formatter.write_str("no memory is left for its configuration page")
-            }
-        }
-    }
 }
 
 impl From<OutOfFrames> for DeviceError {
     fn from(_: OutOfFrames) -> Self {
         Self::OutOfFrames
-    }
-}
-
-impl From<MapError> for DeviceError {
-    fn from(why: MapError) -> Self {
-        Self::Map(why)
-    }
-}
-
-impl From<IommuError> for DeviceError {
-    fn from(why: IommuError) -> Self {
-        Self::Iommu(why)
     }
 }
 

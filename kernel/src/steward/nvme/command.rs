@@ -11,11 +11,7 @@ pub const OPTIONAL_VIRTUALIZATION: u16 = 1 << 7;
 const IDENTIFY: u32 = 0x06;
 const NAMESPACE_ATTACHMENT: u32 = 0x15;
 const VIRTUALIZATION_MANAGEMENT: u32 = 0x1c;
-const CNS_CONTROLLER: u32 = 0x01;
-const CNS_NAMESPACES: u32 = 0x10;
-const CNS_ATTACHED_CONTROLLERS: u32 = 0x12;
-const CNS_PRIMARY_CAPABILITIES: u32 = 0x14;
-const CNS_SECONDARY_LIST: u32 = 0x15;
+const SELECT_ATTACH: u32 = 0;
 const SELECT_DETACH: u32 = 1;
 const ACTION_ASSIGN: u32 = 0x8;
 const ACTION_ONLINE: u32 = 0x9;
@@ -26,48 +22,22 @@ pub const CONTROLLER_LIST_ENTRIES: usize = 2047;
 
 /// What a secondary controller can be given (Figure 363, field Resource Type).
 #[derive(Debug, Clone, Copy)]
-pub enum Resource {
-    /// VQ: submission and completion queue pairs.
-    Queues,
-    /// VI: interrupt vectors.
-    Interrupts,
+pub struct Resource {
+    code: u32,
+    /// Primary Controller Capabilities (Figure 287): the offset of the largest number that
+    /// one secondary controller may have, VQFRSM and VIFRSM.
+    pub maximum_offset: usize,
 }
 
 impl Resource {
-    const fn code(self) -> u32 {
-        match self {
-            Self::Queues => 0,
-            Self::Interrupts => 1,
+    /// VQ, submission and completion queue pairs, and VI, interrupt vectors.
+    pub const ALL: [Self; 2] = [Self::new(0, 44), Self::new(1, 76)];
+
+    const fn new(code: u32, maximum_offset: usize) -> Self {
+        Self {
+            code,
+            maximum_offset,
         }
-    }
-
-    /// Primary Controller Capabilities (Figure 287): the offset of the largest number that
-    /// one secondary controller may have, VQFRSM and VIFRSM.
-    pub const fn maximum_for_secondary_offset(self) -> usize {
-        match self {
-            Self::Queues => 44,
-            Self::Interrupts => 76,
-        }
-    }
-}
-
-/// An entry of the Secondary Controller List (Figure 289), as offsets into the data.
-pub struct SecondaryEntry(usize);
-
-impl SecondaryEntry {
-    /// Entry `index`.
-    pub const fn at(index: usize) -> Self {
-        Self(index.saturating_mul(32).saturating_add(32))
-    }
-
-    /// Where the controller's identifier is.
-    pub const fn controller(&self) -> usize {
-        self.0
-    }
-
-    /// Where the virtual function's number is.
-    pub const fn virtual_function(&self) -> usize {
-        self.0.saturating_add(8)
     }
 }
 
@@ -87,84 +57,66 @@ pub struct Command {
 }
 
 impl Command {
-    const fn identify(cns: u32) -> Self {
+    /// Identify Controller.
+    pub const IDENTIFY_CONTROLLER: Self = Self::identify(0x01, 0);
+    /// Identify: Allocated Namespace ID list, from the first on.
+    pub const IDENTIFY_NAMESPACES: Self = Self::identify(0x10, 0);
+    /// Identify: Primary Controller Capabilities.
+    pub const IDENTIFY_PRIMARY_CAPABILITIES: Self = Self::identify(0x14, 0);
+    /// Identify: Secondary Controller List.
+    pub const IDENTIFY_SECONDARY_CONTROLLERS: Self = Self::identify(0x15, 0);
+
+    /// Identify: Namespace Attached Controller list.
+    pub const fn identify_attached_controllers(namespace: u32) -> Self {
+        Self::identify(0x12, namespace)
+    }
+
+    const fn identify(structure: u32, namespace: u32) -> Self {
         Self {
             name: "Identify",
             opcode: IDENTIFY,
-            namespace: 0,
-            dword_10: cns,
+            namespace,
+            dword_10: structure,
             dword_11: 0,
         }
     }
 
-    /// Identify Controller.
-    pub const fn identify_controller() -> Self {
-        Self::identify(CNS_CONTROLLER)
-    }
-
-    /// Identify: Allocated Namespace ID list, from the first on.
-    pub const fn identify_namespaces() -> Self {
-        Self::identify(CNS_NAMESPACES)
-    }
-
-    /// Identify: Namespace Attached Controller list.
-    pub const fn identify_attached_controllers(namespace: u32) -> Self {
-        let identify = Self::identify(CNS_ATTACHED_CONTROLLERS);
-        Self {
-            namespace,
-            ..identify
-        }
-    }
-
-    /// Identify: Primary Controller Capabilities.
-    pub const fn identify_primary_capabilities() -> Self {
-        Self::identify(CNS_PRIMARY_CAPABILITIES)
-    }
-
-    /// Identify: Secondary Controller List.
-    pub const fn identify_secondary_controllers() -> Self {
-        Self::identify(CNS_SECONDARY_LIST)
-    }
-
     /// Secondary Controller Assign: `controller` gets `count` of `resource`.
     pub const fn assign(controller: u16, resource: Resource, count: u16) -> Self {
-        let dword_10 = ACTION_ASSIGN | (resource.code() << 8) | ((controller as u32) << 16);
-        Self::virtualization(dword_10, count as u32)
+        Self::virtualization(controller, ACTION_ASSIGN | resource.code << 8, count)
     }
 
     /// Secondary Online.
     pub const fn online(controller: u16) -> Self {
-        Self::virtualization(ACTION_ONLINE | ((controller as u32) << 16), 0)
+        Self::virtualization(controller, ACTION_ONLINE, 0)
     }
 
-    const fn virtualization(dword_10: u32, dword_11: u32) -> Self {
-        let name = "Virtualization Management";
+    const fn virtualization(controller: u16, action: u32, count: u16) -> Self {
         Self {
-            name,
+            name: "Virtualization Management",
             opcode: VIRTUALIZATION_MANAGEMENT,
             namespace: 0,
-            dword_10,
-            dword_11,
-        }
-    }
-
-    /// Detaches `namespace` from the controllers of the list in the data page.
-    pub const fn detach(namespace: u32) -> Self {
-        let attach = Self::attach(namespace);
-        Self {
-            dword_10: SELECT_DETACH,
-            ..attach
+            dword_10: action | (controller as u32) << 16,
+            dword_11: count as u32,
         }
     }
 
     /// Attaches `namespace` to the controllers of the list in the data page.
     pub const fn attach(namespace: u32) -> Self {
-        let name = "Namespace Attachment";
+        Self::attachment(namespace, SELECT_ATTACH)
+    }
+
+    /// Detaches `namespace` from the controllers of the list in the data page.
+    pub const fn detach(namespace: u32) -> Self {
+        Self::attachment(namespace, SELECT_DETACH)
+    }
+
+    const fn attachment(namespace: u32, select: u32) -> Self {
         Self {
-            name,
+            name: "Namespace Attachment",
             opcode: NAMESPACE_ATTACHMENT,
             namespace,
-            dword_10: 0,
+            dword_10: select,
             dword_11: 0,
         }
     }

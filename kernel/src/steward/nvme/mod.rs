@@ -16,10 +16,10 @@ mod controller;
 
 extern crate alloc;
 use alloc::vec::Vec;
-use core::fmt;
 
 use addr::RequesterId;
 use pci_config::{Bar, header};
+use thiserror::Error;
 
 use crate::iommu::Iommu;
 use crate::log;
@@ -29,51 +29,32 @@ use command::{Command, Resource};
 use controller::Controller;
 
 /// Why a controller could not be provisioned.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum StewardError {
     /// The function has no memory BAR 0.
+    #[error("the NVMe function has no registers in BAR 0")]
     NoRegisters,
     /// No frame is left for the admin queue.
+    #[error("no memory is left for its admin queue")]
     OutOfFrames,
     /// The IOMMU cannot give the controller its admin queue.
+    #[error("the IOMMU refused its admin queue")]
     Iommu,
     /// The controller did not become ready, or not idle, in its own time limit.
+    #[error("the NVMe controller does not become ready")]
     NotReady,
     /// The controller has no Virtualization Management or Namespace Attachment command.
+    #[error("the NVMe controller has no Virtualization Management or Namespace Attachment")]
     NotCapable,
     /// There is no secondary controller for this virtual function.
+    #[error("the NVMe controller has no secondary controller for VF {0}")]
     NoSecondary(u16),
     /// A command was not answered in time.
+    #[error("the NVMe command {0} was not answered")]
     Silent(&'static str),
     /// A command failed with this status field (section 3.3.3.2.1, Figure 93).
+    #[error("the NVMe command {0} failed with status {1:#x}")]
     Failed(&'static str, u16),
-}
-
-impl fmt::Display for StewardError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRegisters => formatter.write_str("the NVMe function has no registers in BAR 0"),
-            Self::OutOfFrames => formatter.write_str("no memory is left for its admin queue"),
-            Self::Iommu => formatter.write_str("the IOMMU refused its admin queue"),
-            Self::NotReady => formatter.write_str("the NVMe controller does not become ready"),
-            Self::NotCapable => formatter.write_str(
-                "the NVMe controller has no Virtualization Management or Namespace Attachment",
-            ),
-            Self::NoSecondary(number) => {
-                write!(
-                    formatter,
-                    "the NVMe controller has no secondary controller for VF {number}"
-                )
-            }
-            Self::Silent(name) => write!(formatter, "the NVMe command {name} was not answered"),
-            Self::Failed(name, status) => {
-                write!(
-                    formatter,
-                    "the NVMe command {name} failed with status {status:#x}"
-                )
-            }
-        }
-    }
 }
 
 /// A physical NVMe controller under provisioning.
@@ -137,7 +118,7 @@ impl<'a> Steward<'a> {
 
     /// The first 1,024 namespaces that exist.
     fn namespaces(&mut self) -> Result<Vec<u32>, StewardError> {
-        self.queue.submit(Command::identify_namespaces())?;
+        self.queue.submit(Command::IDENTIFY_NAMESPACES)?;
         let word = |index: usize| {
             let offset = index.saturating_mul(4);
             let low = u32::from(self.queue.data_u16(offset));
@@ -167,10 +148,9 @@ impl<'a> Steward<'a> {
     /// The controller refuses.
     pub fn assign(&mut self, number: u16) -> Result<(), StewardError> {
         let controller = self.secondary(number)?;
-        self.queue
-            .submit(Command::identify_primary_capabilities())?;
-        for resource in [Resource::Queues, Resource::Interrupts] {
-            let share = self.queue.data_u16(resource.maximum_for_secondary_offset());
+        self.queue.submit(Command::IDENTIFY_PRIMARY_CAPABILITIES)?;
+        for resource in Resource::ALL {
+            let share = self.queue.data_u16(resource.maximum_offset);
             self.queue
                 .submit(Command::assign(controller, resource, share))?;
         }
@@ -193,7 +173,7 @@ impl<'a> Steward<'a> {
     }
 
     fn check_capable(&mut self) -> Result<(), StewardError> {
-        self.queue.submit(Command::identify_controller())?;
+        self.queue.submit(Command::IDENTIFY_CONTROLLER)?;
         let optional_commands = self.queue.data_u16(command::OPTIONAL_ADMIN_COMMANDS_OFFSET);
         let required = command::OPTIONAL_NAMESPACE_MANAGEMENT | command::OPTIONAL_VIRTUALIZATION;
         (optional_commands & required == required)
@@ -203,13 +183,15 @@ impl<'a> Steward<'a> {
 
     /// The identifier of the secondary controller that is virtual function `number`.
     fn secondary(&mut self, number: u16) -> Result<u16, StewardError> {
-        self.queue
-            .submit(Command::identify_secondary_controllers())?;
+        self.queue.submit(Command::IDENTIFY_SECONDARY_CONTROLLERS)?;
         let count = usize::from(self.queue.data_u16(0) & 0xff);
-        let mut entries = (0..count).map(command::SecondaryEntry::at);
-        let entry = entries.find(|entry| self.queue.data_u16(entry.virtual_function()) == number);
-        let entry = entry.ok_or(StewardError::NoSecondary(number))?;
-        Ok(self.queue.data_u16(entry.controller()))
+        // An entry has 32 bytes (Figure 289): the controller's identifier at 0, and at 8 the
+        // virtual function's number. The first stands behind the count.
+        let mut entries = (0..count).map(|index| index.saturating_mul(32).saturating_add(32));
+        let entry = entries.find(|entry| self.queue.data_u16(entry.saturating_add(8)) == number);
+        Ok(self
+            .queue
+            .data_u16(entry.ok_or(StewardError::NoSecondary(number))?))
     }
 }
 

@@ -47,7 +47,7 @@ impl Block {
     /// A block whose VMCB is all zeros.
     pub fn new(quick: Quick) -> Self {
         Self {
-            vmcb: Vmcb::ZERO,
+            vmcb: Vmcb::new(),
             registers: Registers::default(),
             quick,
             unused: [0; UNUSED_BYTES],

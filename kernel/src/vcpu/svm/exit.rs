@@ -1,17 +1,14 @@
 //! From the VMCB's exit code and information to the neutral [`Exit`] (APM volume 2,
 //! appendix C "SVM Intercept Exit Codes").
 
-use svm::{EventInjection, ExitCode, IoDirection, IoExit, NestedPageFault, Vmcb};
+use svm::{ExitCode, IoExit, NestedPageFault, Vmcb};
 
 use super::super::{Direction, Exit, MemoryFault, PortAccess, Registers};
-
-/// The exception with vector 18.
-const MACHINE_CHECK: ExitCode = ExitCode::exception(18);
 
 /// Why the guest of `vmcb` stopped.
 pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
     let control = &vmcb.control;
-    let delivers = EventInjection::decode(control.exit_interrupt_info).is_some();
+    let delivers = control.exit_interrupt_info.is_valid();
     let code = ExitCode(control.exit_code);
     if code.is_invalid() {
         return Exit::EntryFailure {
@@ -28,7 +25,7 @@ pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
         ExitCode::NPF => Exit::Memory(memory_fault(control.exit_info_1, control.exit_info_2)),
         ExitCode::NMI => Exit::NonMaskableInterrupt,
         ExitCode::IRET => Exit::Settled,
-        MACHINE_CHECK => Exit::MachineCheck,
+        ExitCode::MACHINE_CHECK => Exit::MachineCheck,
         ExitCode::SHUTDOWN => Exit::Shutdown,
         ExitCode::INVD => Exit::InvalidateCaches,
         ExitCode::VMRUN
@@ -69,9 +66,10 @@ fn port_access(information_1: u64, information_2: u64) -> PortAccess {
     PortAccess {
         port: io.port,
         bytes: io.bytes,
-        direction: match io.direction {
-            IoDirection::In => Direction::In,
-            IoDirection::Out => Direction::Out,
+        direction: if io.input {
+            Direction::In
+        } else {
+            Direction::Out
         },
         string: io.string,
         repeat: io.repeat,

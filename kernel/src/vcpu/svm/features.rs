@@ -34,7 +34,7 @@ pub fn check() -> Result<(), Missing> {
             "the firmware has locked it: enable it there",
         );
     }
-    match capabilities().missing_required().next() {
+    match capabilities().missing() {
         Some(what) => missing(what, "Bulkhead needs it; use a CPU that has it"),
         None => Ok(()),
     }
@@ -43,7 +43,10 @@ pub fn check() -> Result<(), Missing> {
 /// What CPUID says of SVM.
 pub fn capabilities() -> Capabilities {
     let leaf = __cpuid(SVM_FEATURES);
-    Capabilities::new(leaf.eax, leaf.ebx, leaf.edx)
+    Capabilities {
+        address_spaces: leaf.ebx,
+        features: leaf.edx,
+    }
 }
 
 /// Sets EFER.SVME and gives the core the page that VMRUN saves root mode's state in.

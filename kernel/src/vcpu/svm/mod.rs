@@ -165,7 +165,7 @@ impl Backend for Svm {
     }
 
     fn has_pending_event(&self) -> bool {
-        self.block.vmcb.control.event_injection != 0
+        self.block.vmcb.control.event_injection.is_valid()
     }
 
     fn inject(&mut self, exception: Exception) {

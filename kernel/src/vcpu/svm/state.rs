@@ -1,7 +1,7 @@
 //! What Bulkhead writes into a VMCB: the controls, the state in which a guest begins, and
 //! what is injected.
 
-use svm::{EventInjection, ExceptionIntercepts, Intercepts1, Intercepts2, SaveArea, Vmcb};
+use svm::{EventInjection, ExitCode, Intercepts, SaveArea, Vmcb};
 
 use super::super::{CodeState, Exception, Registers, Start};
 use super::Shared;
@@ -11,34 +11,39 @@ const GENERAL_PROTECTION: u8 = 13;
 /// APM volume 2, section 15.5.1 "VMRUN Instruction": interrupt shadow, bit 0.
 const INTERRUPT_SHADOW: u64 = 1 << 0;
 
-/// Fills in the controls: deny first, then what `vdev` opened in the shared maps.
+/// What makes a guest exit.
 ///
 /// Not intercepted, on purpose: external interrupts (the exitless recipe), HLT, PAUSE,
 /// RDTSC, INVLPG, control and debug registers, WBINVD, and XSETBV, whose register root mode
 /// does not use and whose value the CPU checks.
+const INTERCEPTS: Intercepts = Intercepts::of(&[
+    ExitCode::MACHINE_CHECK,
+    ExitCode::NMI,
+    ExitCode::INIT,
+    ExitCode::CPUID,
+    ExitCode::RSM,
+    ExitCode::RDPMC,
+    ExitCode::INVD,
+    ExitCode::INVLPGA,
+    ExitCode::IOIO,
+    ExitCode::MSR,
+    ExitCode::SHUTDOWN,
+    ExitCode::VMRUN,
+    ExitCode::VMMCALL,
+    ExitCode::VMLOAD,
+    ExitCode::VMSAVE,
+    ExitCode::STGI,
+    ExitCode::CLGI,
+    ExitCode::SKINIT,
+    ExitCode::MONITOR,
+    ExitCode::MWAIT,
+    ExitCode::MWAIT_CONDITIONAL,
+]);
+
+/// Fills in the controls: deny first, then what `vdev` opened in the shared maps.
 pub fn configure(vmcb: &mut Vmcb, shared: &Shared) {
     let control = &mut vmcb.control;
-    control.intercepts_1 = Intercepts1::NMI
-        | Intercepts1::INIT
-        | Intercepts1::CPUID
-        | Intercepts1::RSM
-        | Intercepts1::RDPMC
-        | Intercepts1::INVD
-        | Intercepts1::INVLPGA
-        | Intercepts1::IO
-        | Intercepts1::MSR
-        | Intercepts1::SHUTDOWN;
-    control.intercepts_2 = Intercepts2::VMRUN
-        | Intercepts2::VMMCALL
-        | Intercepts2::VMLOAD
-        | Intercepts2::VMSAVE
-        | Intercepts2::STGI
-        | Intercepts2::CLGI
-        | Intercepts2::SKINIT
-        | Intercepts2::MONITOR
-        | Intercepts2::MWAIT
-        | Intercepts2::MWAIT_CONDITIONAL;
-    control.exception_intercepts = ExceptionIntercepts::MACHINE_CHECK;
+    control.intercepts = INTERCEPTS;
     control.io_permission_map = (&raw const *shared.permissions.io) as u64;
     control.msr_permission_map = (&raw const *shared.permissions.msr) as u64;
     control.address_space_id = shared.address_space.into();
@@ -49,8 +54,8 @@ pub fn configure(vmcb: &mut Vmcb, shared: &Shared) {
 /// Puts the virtual CPU into the state in which it begins.
 pub fn reset(vmcb: &mut Vmcb, registers: &mut Registers, start: Start) {
     let control = &mut vmcb.control;
-    control.intercepts_1.remove(Intercepts1::IRET);
-    control.event_injection = 0;
+    control.intercepts.remove(ExitCode::IRET);
+    control.event_injection = EventInjection::NONE;
     control.interrupt_shadow = 0;
     control.tlb_control = svm::TlbControl::FLUSH_ALL;
     let state = start.state();
@@ -62,7 +67,7 @@ pub fn reset(vmcb: &mut Vmcb, registers: &mut Registers, start: Start) {
 
 /// What the last entry was told is done: it must not be told again.
 pub fn settle_entry(vmcb: &mut Vmcb) {
-    vmcb.control.event_injection = 0;
+    vmcb.control.event_injection = EventInjection::NONE;
     vmcb.control.tlb_control = svm::TlbControl::NONE;
 }
 
@@ -105,16 +110,16 @@ pub fn inject(vmcb: &mut Vmcb, exception: Exception) {
         Exception::InvalidOpcode => EventInjection::exception(INVALID_OPCODE, None),
         Exception::GeneralProtection => EventInjection::exception(GENERAL_PROTECTION, Some(0)),
     };
-    vmcb.control.event_injection = event.encode();
+    vmcb.control.event_injection = event;
 }
 
 /// Lets the guest begin with an NMI and watches for its end.
 pub fn inject_nmi(vmcb: &mut Vmcb) {
-    vmcb.control.event_injection = EventInjection::nmi().encode();
-    vmcb.control.intercepts_1.insert(Intercepts1::IRET);
+    vmcb.control.event_injection = EventInjection::NMI;
+    vmcb.control.intercepts.insert(ExitCode::IRET);
 }
 
 /// No NMI is being handled any more.
 pub fn stop_watching_nmi(vmcb: &mut Vmcb) {
-    vmcb.control.intercepts_1.remove(Intercepts1::IRET);
+    vmcb.control.intercepts.remove(ExitCode::IRET);
 }

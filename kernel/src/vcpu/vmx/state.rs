@@ -5,7 +5,7 @@ use core::arch::asm;
 
 use vmx::{
     BLOCKING_BY_MOV_SS, BLOCKING_BY_STI, CR0_HOST_OWNED, CR4_HOST_OWNED, Controls, EntryControls,
-    EventInjection, GuestState, IoBitmaps, Vmcs, field,
+    EventInjection, GuestState, Vmcs, field,
 };
 use x86_64::instructions::segmentation::{CS, DS, SS, Segment as _};
 use x86_64::instructions::tables::{sgdt, sidt};
@@ -39,7 +39,7 @@ pub fn configure(vmcs: &mut Current<'_>, shared: &Shared) {
     vmcs.write(field::IO_BITMAP_A, io_bitmaps);
     vmcs.write(
         field::IO_BITMAP_B,
-        io_bitmaps.wrapping_add(IoBitmaps::B_OFFSET),
+        io_bitmaps.wrapping_add(vmx::IO_BITMAP_B_OFFSET),
     );
     vmcs.write(
         field::MSR_BITMAP,

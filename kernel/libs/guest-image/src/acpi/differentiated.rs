@@ -10,11 +10,12 @@ use acpi_tables::aml::{
     Name, Notify, Package, Path, ResourceTemplate, Scope,
 };
 use acpi_tables::{Aml, AmlSink};
-use addr::{Address, GuestPhysical, Range};
+use addr::{GuestPhysical, Range};
 
 use super::fixed::POWER_BUTTON_INTERRUPT;
 use super::table::table;
 use super::{AcpiError, Description};
+use crate::layout::{ECAM, ECAM_BYTES};
 
 /// The sleep type of soft off: what the guest writes to the sleep control register for it.
 const SOFT_OFF: u8 = 5;
@@ -32,7 +33,7 @@ const PRESSED: u8 = 0x80;
 pub(super) fn differentiated(description: &Description<'_>) -> Result<Vec<u8>, AcpiError> {
     let mut devices = Encoded::default();
     devices.add(&pci_root(description)?);
-    devices.add(&reserved(description.ecam)?);
+    devices.add(&reserved());
     devices.add(&serial_port());
     devices.add(&power_button());
     devices.add(&events());
@@ -93,20 +94,18 @@ fn add_window(resources: &mut Encoded, window: Range<GuestPhysical>) -> Result<(
 
 /// The motherboard resource that reserves the configuration space, as the PCI Firmware
 /// Specification 3.3 asks for (section 4.1.2 "MCFG Table Description", note 2).
-fn reserved(ecam: Range<GuestPhysical>) -> Result<Encoded, AcpiError> {
-    let unsuited = |_| AcpiError::ConfigurationSpace { ecam };
-    let start = u32::try_from(ecam.start().to_u64()).map_err(unsuited)?;
-    let bytes = u32::try_from(ecam.bytes()).map_err(unsuited)?;
+fn reserved() -> Encoded {
     let mut resources = Encoded::default();
+    let (start, bytes) = (ECAM.as_u64() as u32, ECAM_BYTES as u32);
     resources.add(&Memory32Fixed::new(true, start, bytes));
-    Ok(device(
+    device(
         "ECAM",
         &[
             &Name::new(Path::new("_HID"), &EISAName::new("PNP0C02")),
             &Name::new(Path::new("_UID"), &0_u8),
             &current_resources(&resources),
         ],
-    ))
+    )
 }
 
 /// The 16550, without an interrupt: Linux then polls it.

@@ -26,9 +26,9 @@ use acpi_tables::Aml;
 use acpi_tables::rsdp::Rsdp;
 use addr::{Address, ApicId, GuestPhysical, Range};
 
+use crate::MemoryMap;
 use crate::layout::{ACPI_TABLES, ACPI_TABLES_END, between};
 use crate::memory::byte_count;
-use crate::{GuestMemory, MemoryMap, OutOfRange};
 
 /// What the tables tell of.
 #[derive(Debug, Clone, Copy)]
@@ -39,41 +39,21 @@ pub struct Description<'a> {
     pub map: &'a MemoryMap,
     /// Where its PCI functions' BARs lie.
     pub windows: &'a [Range<GuestPhysical>],
-    /// The configuration space of its PCI bus 0.
-    pub ecam: Range<GuestPhysical>,
 }
 
-/// The tables' bytes and their place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tables {
-    /// Where the bytes go; the root system description pointer is the first of them.
-    pub at: GuestPhysical,
-    /// The bytes.
-    pub bytes: Vec<u8>,
-}
-
-impl Tables {
-    /// Puts the tables into a partition's memory.
-    ///
-    /// # Errors
-    /// [`OutOfRange`] if the low megabyte is not the partition's RAM.
-    pub fn write(&self, memory: &mut impl GuestMemory) -> Result<(), OutOfRange> {
-        memory.write(self.at, &self.bytes)
-    }
-}
-
-/// Generates the tables for `description`.
+/// Generates the tables for `description`: bytes for [`ACPI_TABLES`], the first of which are
+/// the root system description pointer's.
 ///
 /// # Errors
 /// [`AcpiError`] if the description contradicts itself or takes more room than there is.
-pub fn tables(description: &Description<'_>) -> Result<Tables, AcpiError> {
+pub fn tables(description: &Description<'_>) -> Result<Vec<u8>, AcpiError> {
     error::check(description)?;
     let mut block = Block::new();
     let differentiated = block.add(&differentiated::differentiated(description)?)?;
     let entries = [
         block.add(&fixed::fixed_description(differentiated))?,
         block.add(&fixed::interrupt_controllers(description.cores)?)?,
-        block.add(&fixed::configuration_space(description.ecam))?,
+        block.add(&fixed::configuration_space())?,
         block.add(&fixed::affinity(description))?,
     ];
     let root = block.add(&fixed::extended_root(&entries))?;
@@ -104,7 +84,7 @@ impl Block {
     }
 
     /// Writes the root system description pointer into the room kept for it.
-    fn finish(mut self, root: GuestPhysical) -> Result<Tables, AcpiError> {
+    fn finish(mut self, root: GuestPhysical) -> Result<Vec<u8>, AcpiError> {
         let mut pointer = Vec::new();
         Rsdp::new(table::OEM_ID, root.as_u64()).to_aml_bytes(&mut pointer);
         let room = self.bytes.get_mut(..pointer.len());
@@ -113,10 +93,7 @@ impl Block {
         if byte_count(&self.bytes) > available {
             return Err(AcpiError::NoRoom);
         }
-        Ok(Tables {
-            at: ACPI_TABLES,
-            bytes: self.bytes,
-        })
+        Ok(self.bytes)
     }
 }
 

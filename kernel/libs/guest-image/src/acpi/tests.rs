@@ -5,36 +5,34 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{env, format, fs, process};
 
+use byte_fields::{u8_at, u32_at, u64_at};
 use proptest::prelude::*;
 
 use super::*;
-use crate::bytes::{u8_at, u32_at, u64_at};
-use crate::layout::{ECAM, ECAM_BYTES};
 
 fn range(start: u64, bytes: u64) -> Range<GuestPhysical> {
     Range::new(GuestPhysical::new(start), bytes).unwrap()
 }
 
 /// The tables of a partition like the example plan's `beta`, with a window above 4 GiB too.
-fn example(cores: &[ApicId]) -> Result<Tables, AcpiError> {
+fn example(cores: &[ApicId]) -> Result<Vec<u8>, AcpiError> {
     let map = MemoryMap::new(3 << 30).unwrap();
     tables(&Description {
         cores,
         map: &map,
         windows: &[range(0xfe80_0000, 0x4000), range(0x80_0000_0000, 0x10_0000)],
-        ecam: range(ECAM.as_u64(), ECAM_BYTES),
     })
 }
 
 /// The tables that the root lists and the DSDT, found as a guest finds them.
-fn find(tables: &Tables) -> Vec<Vec<u8>> {
-    let base = tables.at.as_u64();
+fn find(tables: &[u8]) -> Vec<Vec<u8>> {
+    let base = ACPI_TABLES.as_u64();
     let at = |address: u64| {
-        let table = &tables.bytes[usize::try_from(address - base).unwrap()..];
+        let table = &tables[usize::try_from(address - base).unwrap()..];
         let bytes = u32_at(table, 4).unwrap() as usize;
         table[..bytes].to_vec()
     };
-    let root = at(u64_at(&tables.bytes, 24).unwrap());
+    let root = at(u64_at(tables, 24).unwrap());
     let entries = root[36..]
         .as_chunks()
         .0
@@ -53,8 +51,8 @@ fn sum(bytes: &[u8]) -> u8 {
 #[test]
 fn a_guest_finds_every_table_and_every_checksum_is_right() {
     let tables = example(&[ApicId(2), ApicId(3)]).unwrap();
-    assert_eq!(&tables.bytes[..8], b"RSD PTR ");
-    assert_eq!((sum(&tables.bytes[..20]), sum(&tables.bytes[..36])), (0, 0));
+    assert_eq!(&tables[..8], b"RSD PTR ");
+    assert_eq!((sum(&tables[..20]), sum(&tables[..36])), (0, 0));
     let found = find(&tables);
     let names: Vec<_> = found
         .iter()
@@ -116,31 +114,25 @@ fn the_madt_has_the_physical_ids_and_an_io_apic() {
 #[test]
 fn a_description_that_contradicts_itself_is_refused() {
     let map = MemoryMap::new(1 << 30).unwrap();
-    let attempt = |windows: &[Range<GuestPhysical>], ecam| {
+    let attempt = |windows: &[Range<GuestPhysical>]| {
         let cores = &[ApicId(0)];
         let description = Description {
             cores,
             map: &map,
             windows,
-            ecam,
         };
         tables(&description).err().map(|error| error.to_string())
     };
-    let ecam = range(ECAM.as_u64(), ECAM_BYTES);
-    let refused = |windows: &[_], ecam, part: &str| {
-        let message = attempt(windows, ecam).unwrap_or_default();
+    let refused = |windows: &[_], part: &str| {
+        let message = attempt(windows).unwrap_or_default();
         assert!(message.contains(part), "{message}");
     };
-    assert_eq!(attempt(&[], ecam), None);
-    refused(&[range(0x3fff_f000, 0x2000)], ecam, "overlap");
-    refused(&[range(0xff00_0000, 0x1000)], ecam, "overlap");
-    refused(
-        &[range(0xc000_0000, 0x1000), range(0xc000_0fff, 1)],
-        ecam,
-        "overlap",
-    );
-    refused(&[range(0xffff_f000, 0x2000)], ecam, "4 GiB");
-    refused(&[], range(1 << 32, ECAM_BYTES), "configuration space");
+    assert_eq!(attempt(&[]), None);
+    refused(&[range(0x3fff_f000, 0x2000)], "overlap");
+    refused(&[range(0xff00_0000, 0x1000)], "overlap");
+    let neighbours = [range(0xc000_0000, 0x1000), range(0xc000_0fff, 1)];
+    refused(&neighbours, "overlap");
+    refused(&[range(0xffff_f000, 0x2000)], "4 GiB");
     assert_eq!(example(&[]), Err(AcpiError::NoCores));
     assert!(matches!(
         example(&[ApicId(0); 65]),
@@ -155,20 +147,18 @@ fn the_largest_partition_fits() {
         .map(|bar| range(0xc000_0000 + bar * 0x10_0000, 0x10_0000))
         .collect();
     let map = MemoryMap::new(64 << 30).unwrap();
-    let ecam = range(ECAM.as_u64(), ECAM_BYTES);
     let description = Description {
         cores: &cores,
         map: &map,
         windows: &windows,
-        ecam,
     };
     let tables = tables(&description).unwrap();
-    assert!(tables.bytes.len() <= 0x2_0000);
+    assert!(tables.len() <= 0x2_0000);
     assert!(find(&tables).iter().all(|table| sum(table) == 0));
 }
 
 /// Runs the reference disassembler on `tables` and returns what it made of them, in order.
-fn disassemble(tables: &Tables) -> Vec<String> {
+fn disassemble(tables: &[u8]) -> Vec<String> {
     let directory = env::temp_dir().join(format!("bulkhead-acpi-{}", process::id()));
     fs::create_dir_all(&directory).unwrap();
     let texts = find(tables).into_iter().map(|table| {

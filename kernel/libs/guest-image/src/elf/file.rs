@@ -1,6 +1,7 @@
 //! An ELF file with a PVH entry, checked once.
 
 use addr::{GuestPhysical, Range};
+use byte_fields::u32_at;
 use elf::ElfBytes;
 use elf::abi::{EM_X86_64, PT_LOAD, PT_NOTE};
 use elf::endian::LittleEndian;
@@ -8,8 +9,7 @@ use elf::file::Class;
 use elf::note::Note;
 use elf::segment::{ProgramHeader, SegmentTable};
 
-use super::ElfError;
-use crate::bytes::u32_at;
+use crate::ImageError;
 
 /// The note of the PVH entry: its owner without the terminating zero, and its type
 /// (Xen 4.19, xen/include/public/elfnote.h).
@@ -23,7 +23,8 @@ const SEGMENTS_LIMIT: usize = 64;
 pub struct ElfFile<'a> {
     bytes: ElfBytes<'a, LittleEndian>,
     table: SegmentTable<'a, LittleEndian>,
-    entry: u32,
+    /// The 32-bit entry point that the PVH note names.
+    pub entry: u32,
 }
 
 /// A segment that is loaded.
@@ -48,16 +49,17 @@ impl<'a> ElfFile<'a> {
     /// Checks a file, which may be anything. The segments are checked as they are read.
     ///
     /// # Errors
-    /// [`ElfError`] says in which way this is no file that can be started.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, ElfError> {
-        let bytes = ElfBytes::<LittleEndian>::minimal_parse(bytes).map_err(|_| ElfError::NotElf)?;
+    /// [`ImageError`] says in which way this is no file that can be started.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        let bytes =
+            ElfBytes::<LittleEndian>::minimal_parse(bytes).map_err(|_| ImageError::NotElf)?;
         if bytes.ehdr.class != Class::ELF64 || bytes.ehdr.e_machine != EM_X86_64 {
-            return Err(ElfError::OtherMachine);
+            return Err(ImageError::OtherMachine);
         }
         let table = bytes.segments().filter(|table| !table.is_empty());
-        let table = table.ok_or(ElfError::NoSegments)?;
+        let table = table.ok_or(ImageError::NoSegments)?;
         if table.len() > SEGMENTS_LIMIT {
-            return Err(ElfError::TooManySegments {
+            return Err(ImageError::TooManySegments {
                 segments: table.len(),
                 limit: SEGMENTS_LIMIT,
             });
@@ -66,7 +68,7 @@ impl<'a> ElfFile<'a> {
             .iter()
             .filter(|header| header.p_type == PT_NOTE)
             .find_map(|header| pvh_entry(&bytes, &header))
-            .ok_or(ElfError::NoPvhNote)?;
+            .ok_or(ImageError::NoPvhNote)?;
         Ok(Self {
             bytes,
             table,
@@ -74,23 +76,17 @@ impl<'a> ElfFile<'a> {
         })
     }
 
-    /// The 32-bit entry point that the PVH note names.
-    #[must_use]
-    pub fn entry(&self) -> u32 {
-        self.entry
-    }
-
     /// The segments to load, each checked to lie within the file and its own size.
-    pub(super) fn segments(&self) -> impl Iterator<Item = Result<Segment<'a>, ElfError>> {
+    pub(super) fn segments(&self) -> impl Iterator<Item = Result<Segment<'a>, ImageError>> {
         self.table
             .iter()
             .filter(|header| header.p_type == PT_LOAD && header.p_memsz > 0)
             .map(|header| self.segment(&header))
     }
 
-    fn segment(&self, header: &ProgramHeader) -> Result<Segment<'a>, ElfError> {
+    fn segment(&self, header: &ProgramHeader) -> Result<Segment<'a>, ImageError> {
         let at = GuestPhysical::new(header.p_paddr);
-        let damaged = ElfError::SegmentDamaged { at };
+        let damaged = ImageError::SegmentDamaged { at };
         if header.p_filesz > header.p_memsz {
             return Err(damaged);
         }

@@ -4,57 +4,35 @@
 //! xen/include/public/arch-x86/hvm/start_info.h for the start info. The ELF format is the
 //! System V ABI's (gABI 4.1, chapter 4 "Object Files", chapter 5 "Program Loading").
 
-mod error;
 mod file;
 mod start_info;
 
-pub use error::ElfError;
-pub use file::ElfFile;
-
-use addr::{GuestPhysical, Range};
+use addr::GuestPhysical;
 
 use crate::layout::COMMAND_LINE_LIMIT;
-use crate::memory::byte_count;
-use crate::{Entry, GuestMemory, Image, MemoryMap, placement};
-use start_info::StartInfo;
+use crate::{Entry, GuestMemory, Image, ImageError, MemoryMap, parts};
+use file::ElfFile;
 
 /// Puts `image` into `memory` and says how to start it.
 ///
 /// `rsdp` is where the guest finds its ACPI tables; those are the caller's to write.
 ///
 /// # Errors
-/// [`ElfError`] says what is wrong with the image, or how many bytes it needs and has.
+/// [`ImageError`] says what is wrong with the image, or how many bytes it needs and has.
 pub fn load(
     memory: &mut impl GuestMemory,
     map: &MemoryMap,
     image: &Image<'_>,
     rsdp: GuestPhysical,
-) -> Result<Entry, ElfError> {
-    check_command_line(image.command_line)?;
+) -> Result<Entry, ImageError> {
     let file = ElfFile::parse(image.kernel)?;
+    parts::write_command_line(memory, image.command_line, COMMAND_LINE_LIMIT)?;
     let end = load_segments(memory, map, &file)?;
-    let module = load_module(memory, map, image.initial_ramdisk, end)?;
-    let ebx = StartInfo {
-        command_line: image.command_line,
-        module,
-        map,
-        rsdp,
-    }
-    .write(memory)?;
-    let eip = file.entry();
+    let area = parts::above(map.kernel_area(), end, map.low().end());
+    let module = parts::load_ramdisk(memory, image.initial_ramdisk, area)?;
+    let ebx = start_info::write(memory, map, module, rsdp)?;
+    let eip = file.entry;
     Ok(Entry::Protected { eip, ebx })
-}
-
-/// Refuses a command line that would be cut.
-fn check_command_line(command_line: &str) -> Result<(), ElfError> {
-    let bytes = byte_count(command_line.as_bytes());
-    if bytes > COMMAND_LINE_LIMIT {
-        return Err(ElfError::CommandLineTooLong { bytes });
-    }
-    if command_line.contains('\0') {
-        return Err(ElfError::CommandLineHasZero);
-    }
-    Ok(())
 }
 
 /// Copies the segments to their physical addresses; the answer is one past the highest byte.
@@ -63,25 +41,23 @@ fn load_segments(
     memory: &mut impl GuestMemory,
     map: &MemoryMap,
     file: &ElfFile<'_>,
-) -> Result<GuestPhysical, ElfError> {
+) -> Result<GuestPhysical, ImageError> {
     let area = map.kernel_area();
     let mut end = area.start();
     let mut has_entry = false;
     for segment in file.segments() {
         let range = segment?.range;
         if !area.encloses(range) {
-            return Err(ElfError::SegmentOutside {
+            return Err(ImageError::SegmentOutside {
                 segment: range,
                 area,
             });
         }
-        has_entry |= range.contains(GuestPhysical::new(file.entry().into()));
+        has_entry |= range.contains(GuestPhysical::new(file.entry.into()));
         end = end.max(range.end());
     }
     if !has_entry {
-        return Err(ElfError::EntryOutside {
-            entry: file.entry(),
-        });
+        return Err(ImageError::EntryOutside { entry: file.entry });
     }
     for segment in file.segments() {
         let segment = segment?;
@@ -91,24 +67,6 @@ fn load_segments(
         }
     }
     Ok(end)
-}
-
-/// Copies the module to the top of low RAM, if there is one.
-fn load_module(
-    memory: &mut impl GuestMemory,
-    map: &MemoryMap,
-    module: Option<&[u8]>,
-    kernel_end: GuestPhysical,
-) -> Result<Option<Range<GuestPhysical>>, ElfError> {
-    let Some(content) = module.filter(|content| !content.is_empty()) else {
-        return Ok(None);
-    };
-    let needed = byte_count(content);
-    let area = placement::above(map.kernel_area(), kernel_end, map.low().end());
-    let start = placement::highest(area, needed)
-        .map_err(|available| ElfError::ModuleDoesNotFit { needed, available })?;
-    memory.write(start, content)?;
-    Ok(Range::new(start, needed))
 }
 
 #[cfg(test)]

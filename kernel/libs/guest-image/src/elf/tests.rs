@@ -3,6 +3,7 @@ extern crate std;
 use std::vec;
 use std::vec::Vec;
 
+use addr::Range;
 use proptest::prelude::*;
 
 use super::*;
@@ -81,7 +82,7 @@ fn start(
     memory: &mut FakeMemory,
     kernel: &[u8],
     initial_ramdisk: Option<&[u8]>,
-) -> Result<Entry, ElfError> {
+) -> Result<Entry, ImageError> {
     let map = memory.map();
     let image = Image {
         kernel,
@@ -95,7 +96,7 @@ fn start(
 }
 
 /// What happens to a file with one field changed.
-fn start_with(offset: usize, bytes: &[u8]) -> Result<Entry, ElfError> {
+fn start_with(offset: usize, bytes: &[u8]) -> Result<Entry, ImageError> {
     let mut file = file();
     file[offset..offset + bytes.len()].copy_from_slice(bytes);
     start(&mut FakeMemory::new(16 * MIB), &file, None)
@@ -140,12 +141,12 @@ fn the_start_info_tells_all() {
 
 #[test]
 fn a_file_that_cannot_be_started_is_refused_by_name() {
-    assert_eq!(start_with(0, &[0]), Err(ElfError::NotElf));
-    assert_eq!(start_with(18, &[3]), Err(ElfError::OtherMachine));
-    assert_eq!(start_with(56, &[0]), Err(ElfError::NoSegments));
-    assert_eq!(start_with(0x108, &[17]), Err(ElfError::NoPvhNote));
-    assert_eq!(start_with(0x10c, b"Xem"), Err(ElfError::NoPvhNote));
-    let entry = ElfError::EntryOutside { entry: 0x20_1000 };
+    assert_eq!(start_with(0, &[0]), Err(ImageError::NotElf));
+    assert_eq!(start_with(18, &[3]), Err(ImageError::OtherMachine));
+    assert_eq!(start_with(56, &[0]), Err(ImageError::NoSegments));
+    assert_eq!(start_with(0x108, &[17]), Err(ImageError::NoPvhNote));
+    assert_eq!(start_with(0x10c, b"Xem"), Err(ImageError::NoPvhNote));
+    let entry = ImageError::EntryOutside { entry: 0x20_1000 };
     assert_eq!(start_with(0x110, &0x20_1000_u32.to_le_bytes()), Err(entry));
 }
 
@@ -155,7 +156,7 @@ fn a_segment_below_the_kernel_area_is_refused() {
     for address in [0, 0x1000, 0xe_0000, 0xf_f000, 16 * MIB - 0xfff, 1 << 32] {
         let result = start_with(physical, &u64::to_le_bytes(address));
         assert!(
-            matches!(result, Err(ElfError::SegmentOutside { .. })),
+            matches!(result, Err(ImageError::SegmentOutside { .. })),
             "{address:#x}: {result:?}"
         );
     }
@@ -164,7 +165,7 @@ fn a_segment_below_the_kernel_area_is_refused() {
 #[test]
 fn a_segment_that_lies_about_its_size_is_refused() {
     let at = GuestPhysical::new(2 * MIB);
-    let damaged = Err(ElfError::SegmentDamaged { at });
+    let damaged = Err(ImageError::SegmentDamaged { at });
     let file_bytes = 64 + 56 + 32;
     assert_eq!(start_with(file_bytes, &6_u64.to_le_bytes()), damaged);
     assert_eq!(start_with(file_bytes, &0x2000_u64.to_le_bytes()), damaged);
@@ -176,7 +177,7 @@ fn a_segment_that_lies_about_its_size_is_refused() {
 fn a_module_without_room_says_how_much_there_is() {
     let module = vec![1; 14 << 20];
     let result = start(&mut FakeMemory::new(16 * MIB), &file(), Some(&module));
-    let expected = ElfError::ModuleDoesNotFit {
+    let expected = ImageError::InitialRamdiskDoesNotFit {
         needed: 14 * MIB,
         available: 14 * MIB - 0x1000,
     };
@@ -215,7 +216,7 @@ proptest! {
         }
         let mut memory = FakeMemory::new(16 * MIB);
         let result = start(&mut memory, &file, Some(&[3; 5000]));
-        prop_assert!(!matches!(result, Err(ElfError::Memory(_))), "{result:?}");
+        prop_assert!(!matches!(result, Err(ImageError::Memory(_))), "{result:?}");
         prop_assert!(is_allowed(&memory));
     }
 }

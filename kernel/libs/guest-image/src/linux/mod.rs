@@ -8,18 +8,14 @@
 //! there anyway, and the RAM from 1 MiB on is one piece, so no other place could fit better.
 //! Only a kernel without a preference goes to the lowest aligned one.
 
-mod error;
 mod header;
-
-pub use error::LinuxError;
-pub use header::SetupHeader;
 
 use addr::{Address, GuestPhysical, Range};
 
-use crate::layout::{BOOT_PARAMETERS, COMMAND_LINE, COMMAND_LINE_LIMIT, STACK_TOP};
+use crate::layout::{BOOT_PARAMETERS, COMMAND_LINE, STACK_TOP};
 use crate::long_mode::{write_descriptors, write_identity_map};
-use crate::memory::byte_count;
-use crate::{Entry, GuestMemory, Image, MemoryMap, OutOfRange, placement};
+use crate::{Entry, GuestMemory, Image, ImageError, MemoryMap, OutOfRange, parts};
+use header::SetupHeader;
 
 /// The 64-bit entry point's distance from the protected-mode kernel's first byte.
 const ENTRY_64_OFFSET: u64 = 0x200;
@@ -47,25 +43,28 @@ mod field {
 /// `rsdp` is where the guest finds its ACPI tables; those are the caller's to write.
 ///
 /// # Errors
-/// [`LinuxError`] says what is wrong with the image, or how many bytes it needs and has.
+/// [`ImageError`] says what is wrong with the image, or how many bytes it needs and has.
 pub fn load(
     memory: &mut impl GuestMemory,
     map: &MemoryMap,
     image: &Image<'_>,
     rsdp: GuestPhysical,
-) -> Result<Entry, LinuxError> {
+) -> Result<Entry, ImageError> {
     let header = SetupHeader::parse(image.kernel)?;
     let kernel = place_kernel(&header, map)?;
-    memory.write(kernel.start(), header.protected_mode())?;
-    let ramdisk = load_ramdisk(memory, map, image, (&header, kernel.end()))?;
-    write_command_line(memory, &header, image.command_line)?;
+    memory.write(kernel.start(), header.protected_mode)?;
+    let area = parts::above(map.kernel_area(), kernel.end(), header.ramdisk_limit);
+    let ramdisk = parts::load_ramdisk(memory, image.initial_ramdisk, area)?;
+    parts::write_command_line(memory, image.command_line, header.command_line_limit)?;
 
+    let absent = (GuestPhysical::new(0), 0);
+    let (start, bytes) = ramdisk.map_or(absent, |disk| (disk.start(), disk.bytes()));
     let mut zero_page = ZeroPage { memory };
-    zero_page.put(field::SETUP_HEADER, header.bytes())?;
+    zero_page.put(field::SETUP_HEADER, header.bytes)?;
     zero_page.put(field::TYPE_OF_LOADER, &[LOADER_UNDEFINED])?;
     zero_page.put_u32(field::CODE32_START, kernel.start().as_u64())?;
-    zero_page.put_u32(field::RAMDISK_IMAGE, ramdisk.start)?;
-    zero_page.put_u32(field::RAMDISK_SIZE, ramdisk.bytes)?;
+    zero_page.put_u32(field::RAMDISK_IMAGE, start.as_u64())?;
+    zero_page.put_u32(field::RAMDISK_SIZE, bytes)?;
     zero_page.put_u32(field::CMD_LINE_PTR, COMMAND_LINE.as_u64())?;
     zero_page.put(field::SETUP_DATA, &0_u64.to_le_bytes())?;
     zero_page.put(field::ACPI_RSDP_ADDR, &rsdp.as_u64().to_le_bytes())?;
@@ -77,14 +76,14 @@ pub fn load(
 fn place_kernel(
     header: &SetupHeader<'_>,
     map: &MemoryMap,
-) -> Result<Range<GuestPhysical>, LinuxError> {
+) -> Result<Range<GuestPhysical>, ImageError> {
     let area = map.kernel_area();
-    let at = match header.preferred_address() {
+    let at = match header.preferred_address {
         preferred if preferred >= area.start() => preferred,
-        _ => area.start().max(header.alignment()),
+        _ => area.start().max(header.alignment),
     };
-    let needed = header.run_time_bytes();
-    let does_not_fit = LinuxError::KernelDoesNotFit {
+    let needed = header.run_time_bytes;
+    let does_not_fit = ImageError::KernelDoesNotFit {
         at,
         needed,
         available: area.end().checked_offset_from(at).unwrap_or(0),
@@ -94,53 +93,8 @@ fn place_kernel(
         .ok_or(does_not_fit)
 }
 
-/// Where the initial RAM disk is; both 0 without one.
-#[derive(Default)]
-struct Ramdisk {
-    start: u64,
-    bytes: u64,
-}
-
-/// Copies the initial RAM disk to the highest place that the kernel can reach.
-fn load_ramdisk(
-    memory: &mut impl GuestMemory,
-    map: &MemoryMap,
-    image: &Image<'_>,
-    (header, kernel_end): (&SetupHeader<'_>, GuestPhysical),
-) -> Result<Ramdisk, LinuxError> {
-    let Some(content) = image.initial_ramdisk.filter(|content| !content.is_empty()) else {
-        return Ok(Ramdisk::default());
-    };
-    let needed = byte_count(content);
-    let area = placement::above(map.kernel_area(), kernel_end, header.ramdisk_limit());
-    let start = placement::highest(area, needed)
-        .map_err(|available| LinuxError::InitialRamdiskDoesNotFit { needed, available })?;
-    memory.write(start, content)?;
-    Ok(Ramdisk {
-        start: start.as_u64(),
-        bytes: needed,
-    })
-}
-
-/// Copies the command line; memory is clear, so its terminating zero is there already.
-fn write_command_line(
-    memory: &mut impl GuestMemory,
-    header: &SetupHeader<'_>,
-    command_line: &str,
-) -> Result<(), LinuxError> {
-    let bytes = byte_count(command_line.as_bytes());
-    let limit = header.command_line_limit().min(COMMAND_LINE_LIMIT);
-    if bytes > limit {
-        return Err(LinuxError::CommandLineTooLong { bytes, limit });
-    }
-    if command_line.contains('\0') {
-        return Err(LinuxError::CommandLineHasZero);
-    }
-    Ok(memory.write(COMMAND_LINE, command_line.as_bytes())?)
-}
-
 /// Writes what the first instruction of the kernel at `kernel` stands on.
-fn enter(memory: &mut impl GuestMemory, kernel: GuestPhysical) -> Result<Entry, LinuxError> {
+fn enter(memory: &mut impl GuestMemory, kernel: GuestPhysical) -> Result<Entry, ImageError> {
     let rip = kernel.checked_add(ENTRY_64_OFFSET).ok_or(OutOfRange {
         at: kernel,
         bytes: ENTRY_64_OFFSET,

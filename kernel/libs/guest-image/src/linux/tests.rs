@@ -42,7 +42,7 @@ fn start(
     memory: &mut FakeMemory,
     kernel: &[u8],
     ramdisk: Option<&[u8]>,
-) -> Result<Entry, LinuxError> {
+) -> Result<Entry, ImageError> {
     let image = Image {
         kernel,
         initial_ramdisk: ramdisk,
@@ -56,7 +56,7 @@ fn start(
 }
 
 /// What happens to a kernel with one field changed.
-fn start_with(offset: usize, bytes: &[u8]) -> Result<Entry, LinuxError> {
+fn start_with(offset: usize, bytes: &[u8]) -> Result<Entry, ImageError> {
     let mut file = kernel();
     put(&mut file, offset, bytes);
     start(&mut FakeMemory::new(128 * MIB), &file, None)
@@ -141,13 +141,13 @@ fn the_memory_map_is_the_layouts() {
 
 #[test]
 fn a_file_that_is_no_bzimage_is_refused_by_name() {
-    assert_eq!(start_with(0x1fe, &[0]), Err(LinuxError::NoBootFlag));
-    assert_eq!(start_with(0x202, b"hdrs"), Err(LinuxError::NoMagic));
-    let old = LinuxError::ProtocolTooOld { version: 0x020b };
+    assert_eq!(start_with(0x1fe, &[0]), Err(ImageError::NoBootFlag));
+    assert_eq!(start_with(0x202, b"hdrs"), Err(ImageError::NoMagic));
+    let old = ImageError::ProtocolTooOld { version: 0x020b };
     assert_eq!(start_with(0x206, &[0x0b]), Err(old));
     assert_eq!(old.to_string(), "boot protocol 2.11 is older than 2.12");
-    assert_eq!(start_with(0x211, &[0]), Err(LinuxError::NotLoadedHigh));
-    assert_eq!(start_with(0x236, &[0x7e]), Err(LinuxError::No64BitEntry));
+    assert_eq!(start_with(0x211, &[0]), Err(ImageError::NotLoadedHigh));
+    assert_eq!(start_with(0x236, &[0x7e]), Err(ImageError::No64BitEntry));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_file_that_ends_too_early_is_refused() {
     for bytes in [0, 1, 0x1f1, 0x263, (SETUP_SECTORS + 1) * 512] {
         let result = start(&mut FakeMemory::new(128 * MIB), &file[..bytes], None);
         assert!(
-            matches!(result, Err(LinuxError::TooShort { .. })),
+            matches!(result, Err(ImageError::TooShort { .. })),
             "{bytes}"
         );
     }
@@ -167,7 +167,7 @@ fn an_impossible_alignment_is_refused() {
     for alignment in [0_u32, 3, 0x8000_0000] {
         let result = start_with(0x230, &alignment.to_le_bytes());
         assert!(
-            matches!(result, Err(LinuxError::Misaligned { .. })),
+            matches!(result, Err(ImageError::Misaligned { .. })),
             "{alignment}"
         );
     }
@@ -176,7 +176,7 @@ fn an_impossible_alignment_is_refused() {
 #[test]
 fn a_kernel_that_needs_more_memory_says_how_much() {
     let result = start(&mut FakeMemory::new(32 * MIB), &kernel(), None);
-    let expected = LinuxError::KernelDoesNotFit {
+    let expected = ImageError::KernelDoesNotFit {
         at: GuestPhysical::new(16 * MIB),
         needed: 48 * MIB,
         available: 16 * MIB,
@@ -205,7 +205,7 @@ fn an_initial_ramdisk_stays_below_the_kernels_limit() {
 fn an_initial_ramdisk_without_room_says_how_much_there_is() {
     let ramdisk = vec![1; 2 << 20];
     let result = start(&mut FakeMemory::new(65 * MIB), &kernel(), Some(&ramdisk));
-    let expected = LinuxError::InitialRamdiskDoesNotFit {
+    let expected = ImageError::InitialRamdiskDoesNotFit {
         needed: 2 * MIB,
         available: MIB,
     };
@@ -226,13 +226,13 @@ fn a_command_line_that_would_be_cut_is_refused() {
         load(&mut memory, &map, &image, RSDP).err()
     };
     let long = "x".repeat(2048);
-    let expected = LinuxError::CommandLineTooLong {
+    let expected = ImageError::CommandLineTooLong {
         bytes: 2048,
         limit: 2047,
     };
     assert_eq!(load_with(&long), Some(expected));
     assert_eq!(load_with(&long[1..]), None);
-    assert_eq!(load_with("a\0b"), Some(LinuxError::CommandLineHasZero));
+    assert_eq!(load_with("a\0b"), Some(ImageError::CommandLineHasZero));
 }
 
 /// Where a loader may write: its boot structures and the kernel area, in particular neither
@@ -268,7 +268,7 @@ proptest! {
         let mut memory = FakeMemory::new(pages << 12);
         let ramdisk = ramdisk.map(|bytes| vec![7; bytes]);
         let result = start(&mut memory, &file, ramdisk.as_deref());
-        prop_assert!(!matches!(result, Err(LinuxError::Memory(_))), "{result:?}");
+        prop_assert!(!matches!(result, Err(ImageError::Memory(_))), "{result:?}");
         prop_assert!(is_allowed(&memory));
     }
 }

@@ -1,6 +1,10 @@
+use alloc::vec;
+use alloc::vec::Vec;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::compile::build;
 
 fn example() -> Vec<u8> {
     build(&[
@@ -12,7 +16,7 @@ fn example() -> Vec<u8> {
 
 /// Makes header and table sound again after a change.
 fn reseal(bundle: &mut [u8]) {
-    let count = number(bundle, 12).unwrap();
+    let count = u32_at(bundle, 12).unwrap();
     let end = table_end(count).unwrap();
     let checksum = head_checksum(&bundle[..end]);
     bundle[CHECKSUM_FIELD].copy_from_slice(&checksum.to_le_bytes());
@@ -125,7 +129,7 @@ proptest! {
     fn mutated_table_never_panics(at in 8_usize..224, value: u8) {
         let mut bytes = example();
         bytes[at] = value;
-        let count = number(&bytes, 12).unwrap();
+        let count = u32_at(&bytes, 12).unwrap();
         if table_end(count).is_some_and(|end| end <= bytes.len()) {
             reseal(&mut bytes);
         }

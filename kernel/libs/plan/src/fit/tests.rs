@@ -1,5 +1,5 @@
 use super::*;
-use crate::bundle::build;
+use crate::compile::build;
 use crate::testing::{MIB, example, example_machine, range};
 use crate::{Function, Place, crc32c};
 

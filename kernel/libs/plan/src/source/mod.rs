@@ -34,7 +34,7 @@ use self::machine::read_machine;
 use self::partition::read_partitions;
 use self::reader::{Finding, Reader, Table};
 pub use self::report::{Diagnostic, Label, Report};
-use crate::{Place, Plan, Rule, bundle, check, encode};
+use crate::{Place, Plan, Rule, check, compile};
 
 /// The version of the source form; those before it are read as well.
 pub const SOURCE_VERSION: u32 = 3;
@@ -52,14 +52,14 @@ impl Compiled {
     /// The boot module.
     #[must_use]
     pub fn bundle(&self) -> Vec<u8> {
-        let plan = encode(&self.plan);
+        let plan = compile::encode(&self.plan);
         let mut entries = Vec::from([("plan", plan.as_slice())]);
         entries.extend(
             self.images
                 .iter()
                 .map(|(name, bytes)| (name.as_str(), bytes.as_slice())),
         );
-        bundle::build(&entries)
+        compile::build(&entries)
     }
 }
 

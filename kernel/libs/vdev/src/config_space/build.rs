@@ -24,7 +24,7 @@ const MSIX_BITS: u32 = (pci_config::msix::CONTROL_TABLE_SIZE as u32) << 16;
 /// writable registers are. The function is not written to.
 ///
 /// The image starts in the state after reset: nothing decodes, nothing is enabled.
-pub fn build<C: ConfigSpace + ?Sized>(image: &mut impl Image, physical: &C, kind: &Kind) -> Layout {
+pub fn build(image: &mut impl Image, physical: &impl ConfigSpace, kind: &Kind) -> Layout {
     for offset in (0_u16..).step_by(4).take(BYTES / 4) {
         image.write32(offset, 0);
     }
@@ -83,11 +83,7 @@ pub(super) fn bar_offset(index: u8) -> u16 {
 }
 
 /// Copies the capabilities that a guest may see, each to its own place, and links them.
-fn build_capabilities<C: ConfigSpace + ?Sized>(
-    image: &mut impl Image,
-    physical: &C,
-    layout: &mut Layout,
-) {
+fn build_capabilities(image: &mut impl Image, physical: &impl ConfigSpace, layout: &mut Layout) {
     // The dword, and the bits of it, where the link to the next one goes.
     let mut link = (header::CAPABILITIES_POINTER, 0_u32);
     // Start and end of those that are in the image; four kinds, each at most once.
@@ -123,7 +119,7 @@ fn build_capabilities<C: ConfigSpace + ?Sized>(
 }
 
 /// The bytes of a capability that a guest sees.
-fn length<C: ConfigSpace + ?Sized>(physical: &C, found: capability::Capability) -> u16 {
+fn length(physical: &impl ConfigSpace, found: capability::Capability) -> u16 {
     match found.id {
         CapabilityId::POWER_MANAGEMENT => 8,
         CapabilityId::MSI => msi_length(physical.read32(found.offset)),
@@ -144,11 +140,7 @@ pub(super) const fn msi_length(control: u32) -> u16 {
     }
 }
 
-fn copy<C: ConfigSpace + ?Sized>(
-    image: &mut impl Image,
-    physical: &C,
-    found: capability::Capability,
-) {
+fn copy(image: &mut impl Image, physical: &impl ConfigSpace, found: capability::Capability) {
     let at = |offset: u16| found.offset.wrapping_add(offset);
     let mut put = |offset: u16, mask: u32| {
         let kept = image.read32(at(offset)) | physical.read32(at(offset)) & mask;

@@ -1,7 +1,7 @@
 //! Device scopes: which functions a structure is about (VT-d, section 8.3.1 "Device Scope
 //! Structure").
 
-use super::bytes::u8_at;
+use byte_fields::u8_at;
 
 /// What a scope names.
 #[repr(transparent)]

@@ -1,8 +1,9 @@
 //! The remapping structures of a table, one behind the other (VT-d, section 8.2 "Remapping
 //! Structure Types").
 
+use byte_fields::u16_at;
+
 use super::DmarError;
-use super::bytes::u16_at;
 
 /// The bytes of a structure's own header: type and length.
 const HEADER_BYTES: usize = 4;

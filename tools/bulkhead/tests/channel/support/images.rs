@@ -1,18 +1,18 @@
 //! The images of a machine that is none: what replaces them is real, what they are is not.
 
-use image_room::{Images, Part, Refusal, Room};
+use image_room::{Images, Refusal, Room};
 use mgmt_proto::{Error, ImagePart, ImageStatus, Origin, Reason};
 
 /// The images of a partition: numbers, where they are the bundle's.
 pub fn images_of(room: Option<&Room<'_>>) -> [ImageStatus; 2] {
     [
-        (Part::Kernel, 8_000_000, 0x0000_c0de),
-        (Part::InitialRamdisk, 20_000_000, 0x0000_d15c),
+        (ImagePart::Kernel, 8_000_000, 0x0000_c0de),
+        (ImagePart::InitialRamdisk, 20_000_000, 0x0000_d15c),
     ]
     .map(|(part, bytes, crc32c)| {
         let replaced = room.and_then(|room| room.replaced(part));
         ImageStatus {
-            part: wire_part(part),
+            part,
             bytes: replaced.map_or(bytes, |image| image.bytes),
             crc32c: replaced.map_or(crc32c, |image| image.crc32c),
             origin: replaced.map_or(Origin::Bundle, |_| Origin::Channel),
@@ -41,7 +41,7 @@ pub fn check(images: Images<'_>) -> Result<(), Why> {
         .kernel
         .is_some_and(|kernel| kernel.starts_with(b"#!"))
     {
-        let why = Reason::new("its kernel: no bzImage: boot signature 0xaa55 is missing");
+        let why = Reason::new("its image: no bzImage: boot signature 0xaa55 is missing");
         return Err(Why(Error::ImageRefused { why }));
     }
     Ok(())
@@ -53,19 +53,5 @@ pub fn refused(refusal: Refusal) -> Error {
         Refusal::NotBegun | Refusal::Incomplete => Error::NotBegun,
         Refusal::Damaged => Error::BadChecksum,
         Refusal::NoBytes | Refusal::BehindTheEnd => Error::BadArgument,
-    }
-}
-
-pub fn room_part(part: ImagePart) -> Part {
-    match part {
-        ImagePart::Kernel => Part::Kernel,
-        ImagePart::InitialRamdisk => Part::InitialRamdisk,
-    }
-}
-
-pub fn wire_part(part: Part) -> ImagePart {
-    match part {
-        Part::Kernel => ImagePart::Kernel,
-        Part::InitialRamdisk => ImagePart::InitialRamdisk,
     }
 }

@@ -8,14 +8,14 @@ use addr::{ApicId, RequesterId};
 use image_room::{Announcement, Room};
 use mgmt_proto::{
     Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, Event, EventKind, ExitCounts,
-    Fault, FunctionStatus, Handler, Health, Hello, ImagePart, ItemsWriter, MAX_DATA, Name, Page,
-    Request, Sealed, State, StopCause, StopManner, Summary,
+    Fault, FunctionStatus, Handler, Health, Hello, ImagePart, Items, MAX_DATA, Name, Page, Request,
+    Sealed, State, StopCause, StopManner, Summary,
 };
 use vdev::exit_reason::ExitReason;
 
 #[path = "images.rs"]
 mod images;
-use images::{check, images_of, refused, room_part, wire_part};
+use images::{check, images_of, refused};
 
 /// How long starting and stopping take.
 const CHANGE: Duration = Duration::from_millis(30);
@@ -279,14 +279,14 @@ impl Machine {
         let taken = self.room(name)?.commit(check)?.part;
         self.happened(EventKind::ImageReplaced {
             partition: name,
-            part: wire_part(taken),
+            part: taken,
         });
         Ok(Answer::Done)
     }
 
     fn undo(&mut self, name: Name, part: ImagePart) -> Result<Answer<'static>, Error> {
         let room = self.room(name)?;
-        room.restore(room_part(part), check).map_err(|why| why.0)?;
+        room.restore(part, check).map_err(|why| why.0)?;
         self.happened(EventKind::ImageRestored {
             partition: name,
             part,
@@ -309,7 +309,7 @@ impl Machine {
                 crc32c,
             } => {
                 let begun = self.room(partition)?.begin(Announcement {
-                    part: room_part(part),
+                    part,
                     bytes,
                     crc32c,
                 });
@@ -359,18 +359,12 @@ impl Machine {
         let found = self.partitions.iter().find(|one| one.name == name);
         let partition = found.ok_or(Error::UnknownPartition)?;
         let [cores_buffer, functions_buffer, images_buffer] = &mut self.buffers;
-        let mut cores = ItemsWriter::new(cores_buffer);
-        assert!(partition.cores.iter().all(|core| cores.push(core)));
-        let mut functions = ItemsWriter::new(functions_buffer);
-        assert!(partition.functions.iter().all(|one| functions.push(one)));
-        let mut images = ItemsWriter::new(images_buffer);
         let room = partition.room.as_ref();
-        assert!(images_of(room).iter().all(|image| images.push(image)));
         Ok(Answer::Partition(Details {
             summary: partition.summary(),
-            cores: cores.finish(),
-            functions: functions.finish(),
-            images: images.finish(),
+            cores: Items::new(cores_buffer, partition.cores.iter().copied()),
+            functions: Items::new(functions_buffer, partition.functions.iter().copied()),
+            images: Items::new(images_buffer, images_of(room)),
             largest_image: room.map(Room::limit),
         }))
     }

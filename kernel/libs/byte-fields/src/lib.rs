@@ -1,27 +1,37 @@
-//! Little-endian fields of untrusted bytes.
+//! Little-endian fields of untrusted bytes: of files, firmware's tables and bundles.
+//!
+//! Each answers `None` where the bytes end before the field does.
 
-/// The `N` bytes at `offset`, if there are so many.
-pub(crate) fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+#![no_std]
+#![forbid(unsafe_code)]
+
+/// The `N` bytes at `offset`.
+#[must_use]
+pub fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
     bytes.get(offset..)?.first_chunk().copied()
 }
 
 /// The byte at `offset`.
-pub(crate) fn u8_at(bytes: &[u8], offset: usize) -> Option<u8> {
+#[must_use]
+pub fn u8_at(bytes: &[u8], offset: usize) -> Option<u8> {
     bytes.get(offset).copied()
 }
 
 /// The 16-bit field at `offset`.
-pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+#[must_use]
+pub fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     array_at(bytes, offset).map(u16::from_le_bytes)
 }
 
 /// The 32-bit field at `offset`.
-pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+#[must_use]
+pub fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     array_at(bytes, offset).map(u32::from_le_bytes)
 }
 
 /// The 64-bit field at `offset`.
-pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
+#[must_use]
+pub fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     array_at(bytes, offset).map(u64::from_le_bytes)
 }
 

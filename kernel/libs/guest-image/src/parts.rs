@@ -1,15 +1,48 @@
-//! Where an initial RAM disk goes.
+//! What both boot protocols bring beside the kernel: command line and initial RAM disk.
 
 use addr::{Address, GuestPhysical, PageSize, Range};
 
-use crate::layout::between;
+use crate::layout::{COMMAND_LINE, COMMAND_LINE_LIMIT, between};
+use crate::memory::byte_count;
+use crate::{GuestMemory, ImageError};
+
+/// Copies the command line; memory is clear, so its terminating zero is there already. A kernel
+/// may take less of it than the layout.
+pub(crate) fn write_command_line(
+    memory: &mut impl GuestMemory,
+    command_line: &str,
+    kernel_limit: u64,
+) -> Result<(), ImageError> {
+    let bytes = byte_count(command_line.as_bytes());
+    let limit = kernel_limit.min(COMMAND_LINE_LIMIT);
+    if bytes > limit {
+        return Err(ImageError::CommandLineTooLong { bytes, limit });
+    }
+    if command_line.contains('\0') {
+        return Err(ImageError::CommandLineHasZero);
+    }
+    Ok(memory.write(COMMAND_LINE, command_line.as_bytes())?)
+}
+
+/// Copies the initial RAM disk, if there is one, to the highest place in `area`.
+pub(crate) fn load_ramdisk(
+    memory: &mut impl GuestMemory,
+    content: Option<&[u8]>,
+    area: Option<Range<GuestPhysical>>,
+) -> Result<Option<Range<GuestPhysical>>, ImageError> {
+    let Some(content) = content.filter(|content| !content.is_empty()) else {
+        return Ok(None);
+    };
+    let needed = byte_count(content);
+    let start = highest(area, needed)
+        .map_err(|available| ImageError::InitialRamdiskDoesNotFit { needed, available })?;
+    memory.write(start, content)?;
+    Ok(Range::new(start, needed))
+}
 
 /// The highest page-aligned place for `bytes` bytes inside `area`, or how many bytes there
 /// would have been room for.
-pub(crate) fn highest(
-    area: Option<Range<GuestPhysical>>,
-    bytes: u64,
-) -> Result<GuestPhysical, u64> {
+fn highest(area: Option<Range<GuestPhysical>>, bytes: u64) -> Result<GuestPhysical, u64> {
     let available = area.map_or(0, Range::bytes);
     let place = || {
         let area = area?;
