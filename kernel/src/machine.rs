@@ -12,7 +12,7 @@ use plan::{ActualMachine, Fit, ImageIndex, Plan};
 use thiserror::Error;
 
 use crate::cpu::bring_up::{self, StartError};
-use crate::cpu::core::{Core, OutOfFrames, choose_kick, go_on, main_stack};
+use crate::cpu::core::{Core, OutOfFrames, Work, choose_kick, go_on, main_stack};
 use crate::cpu::{interrupts, local_apic, time, topology};
 use crate::host::firmware::{self, Firmware, FirmwareError};
 use crate::host::memory_map::MemoryMap;
@@ -157,7 +157,8 @@ pub fn run<B: Backend>(foundation: Foundation) -> ! {
     let partitions = build_partitions(&foundation, &machine);
     housekeeping::report(&partitions);
     let channels = channels::<B>(&foundation, &partitions);
-    let stack = main_stack().unwrap_or_else(|_| cannot_run(BootError::OutOfFrames));
+    let stack =
+        main_stack(Work::Housekeeping).unwrap_or_else(|_| cannot_run(BootError::OutOfFrames));
     let house = House::new(partitions, machine.iommu, channels, B::given_up());
     let house = Box::leak(Box::new(house));
     heap::seal();
@@ -247,7 +248,7 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
 
 /// Brings one core up; a core that does not come is reported and missing from then on.
 fn wake<B: Backend>(id: ApicId) -> Option<&'static bring_up::Start<Seat<B>>> {
-    let (Ok(core), Ok(stack_top)) = (Core::new(id), main_stack()) else {
+    let (Ok(core), Ok(stack_top)) = (Core::new(id), main_stack(Work::Guest)) else {
         log!("core {id}: no memory is left for its stacks");
         return None;
     };

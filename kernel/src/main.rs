@@ -35,6 +35,7 @@ fn kernel_main(boot: Result<BootInfo, &'static str>) -> ! {
     // SAFETY: nothing else uses these ports, at which a PC has a 16550 or nothing.
     unsafe { host::console::open(SerialPort::FIRST_PORT) };
     log!("Bulkhead {}", env!("CARGO_PKG_VERSION"));
+    cpu::descriptors::make_interrupt_tables();
     cpu::descriptors::load_interrupt_table();
     let boot = boot.unwrap_or_else(|why| cannot_run(why));
     host::heap::initialise();

@@ -14,9 +14,9 @@ use super::descriptors::Descriptors;
 use super::{local_apic, time};
 use crate::host::{frames, paging};
 
-/// Frames of a core's main stack, and of each stack for exceptions that must not trust it.
-const MAIN_STACK_FRAMES: u64 = 5;
-const EXCEPTION_STACK_FRAMES: u64 = 2;
+/// Frames of each stack for exceptions that must not trust the main one: room for the record of a
+/// crash.
+const EXCEPTION_STACK_FRAMES: u64 = 1;
 /// Longer than any interrupt between two cores takes.
 const LATE_WAKE_MILLISECONDS: u64 = 100;
 
@@ -186,12 +186,24 @@ pub fn choose_kick(kick: Kick) {
     KICK.call_once(|| kick);
 }
 
+/// What a core's main stack is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Running a guest, and answering its exits.
+    Guest,
+    /// Housekeeping: consoles, channels, the start and the end of guests.
+    Housekeeping,
+}
+
 /// Makes a main stack, and gives its top.
 ///
 /// # Errors
 /// The pool has no frames left.
-pub fn main_stack() -> Result<HostPhysical, OutOfFrames> {
-    stack(MAIN_STACK_FRAMES)
+pub fn main_stack(work: Work) -> Result<HostPhysical, OutOfFrames> {
+    stack(match work {
+        Work::Guest => 2,
+        Work::Housekeeping => 3,
+    })
 }
 
 /// Goes on with `entry` on the stack below `top`, and leaves the one before for good.

@@ -99,21 +99,34 @@ impl Descriptors {
     }
 }
 
+/// Makes the tables that all cores share, at boot: a core's own stack has no room for it.
+pub fn make_interrupt_tables() {
+    IDT.call_once(|| Table::new(|vector| vector));
+    DRAINING_IDT.call_once(|| {
+        Table::new(|vector| match vector {
+            16..=31 => SPURIOUS_VECTOR,
+            other => other,
+        })
+    });
+}
+
 /// Loads the IDT. Before a core's TSS is loaded too, only the exceptions that need no stack of
 /// their own can be taken: enough for the record of an early crash. The code segment has the
 /// same selector in the boot stub's GDT and in a core's own.
 pub fn load_interrupt_table() {
-    IDT.call_once(|| Table::new(|vector| vector)).load();
+    load(&IDT);
 }
 
 /// Loads an IDT in which vectors 16 to 31 are interrupts like all above them. None of these
 /// exceptions can be caused by what runs while it is loaded, machine checks apart.
 pub fn load_draining_table() {
-    let as_interrupt = |vector| match vector {
-        16..=31 => SPURIOUS_VECTOR,
-        other => other,
-    };
-    DRAINING_IDT.call_once(|| Table::new(as_interrupt)).load();
+    load(&DRAINING_IDT);
+}
+
+fn load(table: &'static Once<Table>) {
+    if let Some(table) = table.get() {
+        table.load();
+    }
 }
 
 /// An interrupt gate (Intel SDM 325384-080, volume 3A, section 7.14.1 "64-Bit Mode IDT").

@@ -11,6 +11,7 @@ use pci_config::bar::{self, Bar, BarKind, Bars};
 use pci_config::identity::Identity;
 use pci_config::msix::{self, Msix};
 use pci_config::{CapabilityId, capability};
+use spin::Once;
 use vdev::config_space::{self, Kind};
 
 use super::synthetic::{self, Synthetic};
@@ -268,17 +269,26 @@ fn map_bar<F: Format>(
     Ok(())
 }
 
+/// What all guests see of functions that are not there.
+static ABSENT: Once<HostPhysical> = Once::new();
+
+/// A page of all ones.
+fn absent_page() -> Result<HostPhysical, MapError> {
+    let page = frames::allocate(1).ok_or(MapError::OutOfTables)?;
+    for offset in (0..PAGE).step_by(8) {
+        // The offsets are the page's own.
+        let _ = page.write_u64(offset, u64::MAX);
+    }
+    Ok(page.range().start())
+}
+
 /// Maps the one bus that the guest sees: its functions' pages, and for every other function
 /// one page of all ones, so that looking for devices costs no exit.
 fn map_configuration<F: Format>(
     table: &mut PageTable<F>,
     (functions, synthetic): &Given,
 ) -> Result<(), BuildError<'static>> {
-    let absent = frames::allocate(1).ok_or(MapError::OutOfTables)?;
-    for offset in (0..PAGE).step_by(8) {
-        // The offsets are the page's own.
-        let _ = absent.write_u64(offset, u64::MAX);
-    }
+    let absent = ABSENT.try_call_once(absent_page)?;
     let pages: Vec<HostPhysical> = (0..BUS_FUNCTIONS)
         .map(|device_function| {
             let page = match slot(device_function as u8) {
@@ -286,7 +296,7 @@ fn map_configuration<F: Format>(
                 Some(Slot::Synthetic(index)) => synthetic.get(index).map(Synthetic::page),
                 None => None,
             };
-            page.map_or(absent.range(), ImagePage::range).start()
+            page.map_or(*absent, |page| page.range().start())
         })
         .collect();
     let mut at = layout::ECAM;
