@@ -18,6 +18,11 @@ pub struct Ram {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutOfRange;
 
+/// 16 bytes at any address.
+#[derive(Clone, Copy)]
+#[repr(C, packed)]
+struct Unaligned(u128);
+
 impl Ram {
     /// Takes possession of `range`.
     ///
@@ -39,6 +44,14 @@ impl Ram {
         // SAFETY: `pointer` has checked bounds and alignment; condition 1 of `new` maps it.
         // Volatile, for a guest or a device may write it meanwhile.
         Ok(unsafe { ptr::read_volatile(pointer) })
+    }
+
+    /// Reads the 16 bytes at `offset`, the first one lowest. They need not be aligned, and are
+    /// not read in one piece.
+    pub fn read_u128(&self, offset: u64) -> Result<u128, OutOfRange> {
+        let pointer = self.pointer::<Unaligned>(offset)?;
+        // SAFETY: as for `read_u64`.
+        Ok(unsafe { ptr::read_volatile(pointer) }.0)
     }
 
     /// Writes the aligned 64-bit word at `offset` bytes.
@@ -128,15 +141,12 @@ impl Ram {
     }
 
     fn checked(&self, offset: u64, bytes: u64) -> Result<u64, OutOfRange> {
-        let end = offset.checked_add(bytes).ok_or(OutOfRange)?;
-        if end > self.range.bytes() {
+        let last = self.range.bytes().checked_sub(bytes);
+        if last.is_none_or(|last| offset > last) {
             return Err(OutOfRange);
         }
-        self.range
-            .start()
-            .as_u64()
-            .checked_add(offset)
-            .ok_or(OutOfRange)
+        // The range does not wrap around.
+        Ok(self.range.start().as_u64().wrapping_add(offset))
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! All of it is set-up: nothing here is on the path of a device's doorbell or interrupt.
 
-use addr::{Address, GuestPhysical, PageSize, Range};
+use addr::{GuestPhysical, PageSize, Range};
 use guest_image::layout;
 use vdev::exit_reason::ExitReason;
 use vdev::io_apic::DATA;
@@ -65,8 +65,8 @@ fn decode(partition: &Partition, state: &CodeState) -> Option<Instruction> {
         (false, true) => CodeSize::Bits32,
         (false, false) => CodeSize::Bits16,
     };
-    let (bytes, count) = instruction::fetch(&partition.memory, state);
-    mov::decode(bytes.get(..count)?, size).ok()
+    let bytes = instruction::fetch(&partition.memory, state)?;
+    mov::decode(bytes, size)
 }
 
 /// Writes, and says how the exit is counted.
@@ -173,16 +173,13 @@ fn count(partition: &Partition, effect: Effect) {
 /// The register that an address of the I/O APIC's page names.
 fn io_apic(at: GuestPhysical) -> Option<u64> {
     let page = Range::new(layout::IO_APIC, PageSize::Size4KiB.bytes())?;
-    at.checked_offset_from(page.start())
-        .filter(|_| page.contains(at))
+    page.offset_of(at)
 }
 
 /// The place on the bus and the register that an address of the ECAM window names.
 fn config_space(at: GuestPhysical) -> Option<(Option<Slot>, u16)> {
     let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES)?;
-    let distance = at
-        .checked_offset_from(ecam.start())
-        .filter(|_| ecam.contains(at))?;
+    let distance = ecam.offset_of(at)?;
     let register = u16::try_from(distance & 0xfff).ok()?;
     Some((slot(u8::try_from(distance >> 12).ok()?), register))
 }

@@ -2,9 +2,8 @@
 
 use core::arch::x86_64::__cpuid_count;
 
-use addr::{Address, GuestPhysical};
 use vdev::cpuid::Answer;
-use vdev::mov::MAXIMUM_LENGTH;
+use vdev::mov::Bytes;
 use vdev::walk::{self, ControlRegisters, Paging};
 
 use super::CodeState;
@@ -65,30 +64,33 @@ pub const fn paging(state: &CodeState) -> Paging {
     })
 }
 
-/// The bytes of the guest's next instruction: how many could be read, and those.
-pub fn fetch(memory: &GuestRam, state: &CodeState) -> ([u8; MAXIMUM_LENGTH], usize) {
-    let mut bytes = [0; MAXIMUM_LENGTH];
+/// The bytes of the guest's next instruction, as many as can be read; `None` if that is none.
+pub fn fetch(memory: &GuestRam, state: &CodeState) -> Option<Bytes> {
+    const PAGE: u64 = 4096;
+    const WINDOW: u8 = 16;
     let paging = paging(state);
     let start = if state.code_long {
         state.rip
     } else {
         state.code_base.wrapping_add(state.rip)
     };
-    let mut page: Option<(u64, GuestPhysical)> = None;
-    let mut count = 0_usize;
-    for (distance, byte) in (0_u64..).zip(&mut bytes) {
-        let address = start.wrapping_add(distance);
-        let base = address & !0xfff;
-        if page.is_none_or(|(known, _)| known != base) {
-            let walked = walk::translate(base, paging, |at| memory.read_u64(at));
-            page = walked.map(|physical| (base, physical));
-        }
-        let physical = page.and_then(|(_, physical)| physical.checked_add(address & 0xfff));
-        let Some(value) = physical.and_then(|at| memory.read_u8(at)) else {
-            break;
-        };
-        *byte = value;
-        count = count.wrapping_add(1);
+    let read = |address| {
+        let physical = walk::translate(address, paging, |at| memory.read_u64(at))?;
+        memory.read_u128(physical)
+    };
+    // What is read lies in one page. Where an instruction may end in the next one, it is the end
+    // of the first page, with bytes in front of the instruction, and then the start of the next.
+    let last = PAGE.wrapping_sub(WINDOW.into());
+    let before = (start & PAGE.wrapping_sub(1)).saturating_sub(last) as u8;
+    let window = start.wrapping_sub(before.into());
+    let bits = |bytes: u8| u32::from(bytes).wrapping_mul(8);
+    let first = read(window)?.wrapping_shr(bits(before));
+    if before == 0 {
+        return Some(Bytes::new(first, WINDOW));
     }
-    (bytes, count)
+    let known = WINDOW.wrapping_sub(before);
+    Some(match read(window.wrapping_add(WINDOW.into())) {
+        Some(second) => Bytes::new(first | second.wrapping_shl(bits(known)), WINDOW),
+        None => Bytes::new(first, known),
+    })
 }

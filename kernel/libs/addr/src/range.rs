@@ -50,6 +50,13 @@ impl<A: Address> Range<A> {
         address >= self.start && address < self.end()
     }
 
+    /// The bytes from the start up to `address`, if that lies inside.
+    #[must_use]
+    pub fn offset_of(self, address: A) -> Option<u64> {
+        let offset = address.checked_offset_from(self.start);
+        offset.filter(|offset| *offset < self.bytes)
+    }
+
     /// Whether all of `other` lies inside.
     #[must_use]
     pub fn encloses(self, other: Self) -> bool {

@@ -6,7 +6,23 @@
 //! register operands, LOCK, REP prefixes, and all other instructions.
 
 /// No instruction is longer.
-pub const MAXIMUM_LENGTH: usize = 15;
+const MAXIMUM_LENGTH: u8 = 15;
+
+/// The bytes at an instruction's start, as far as they are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes {
+    value: u128,
+    known: u8,
+}
+
+impl Bytes {
+    /// The `known` low bytes of `value`, the lowest one first; more than an instruction has are
+    /// not looked at.
+    #[must_use]
+    pub const fn new(value: u128, known: u8) -> Self {
+        Self { value, known }
+    }
+}
 
 /// The size of code that CS and EFER say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,59 +151,47 @@ pub struct Instruction {
     pub operation: Operation,
 }
 
-/// Why an instruction was not decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DecodeError {
-    /// The bytes end before the instruction does.
-    Truncated,
-    /// Longer than 15 bytes, which raises `#GP`.
-    TooLong,
-    /// Not one of the moves.
-    Unsupported,
+/// Decodes the instruction at the start of `bytes`; `None` if it is none of the moves that access
+/// memory, or if `bytes` does not hold all of it.
+#[must_use]
+pub fn decode(bytes: Bytes, mode: CodeSize) -> Option<Instruction> {
+    let mut cursor = Cursor {
+        rest: bytes.value,
+        position: 0,
+    };
+    let (prefixes, opcode) = Prefixes::read(&mut cursor, mode);
+    let operation = operation(&mut cursor, &prefixes, opcode)?;
+    // Looked at once and not at every byte: what is read behind the known ones does no harm.
+    let length = cursor.position;
+    (length <= bytes.known.min(MAXIMUM_LENGTH)).then_some(Instruction { length, operation })
 }
 
-/// Decodes the instruction at the start of `bytes`.
-///
-/// # Errors
-/// It is none of the moves that access memory, or `bytes` does not hold all of it.
-pub fn decode(bytes: &[u8], mode: CodeSize) -> Result<Instruction, DecodeError> {
-    let mut cursor = Cursor { bytes, position: 0 };
-    let prefixes = Prefixes::read(&mut cursor, mode)?;
-    let operation = operation(&mut cursor, &prefixes)?;
-    let length = u8::try_from(cursor.position).map_err(|_| DecodeError::TooLong)?;
-    Ok(Instruction { length, operation })
+/// Reads one byte after the other.
+struct Cursor {
+    /// What was not read yet, the next byte lowest, and zeros behind the last one.
+    rest: u128,
+    /// How many bytes were read.
+    position: u8,
 }
 
-/// Reads one byte after the other, 15 at most.
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    position: usize,
-}
-
-impl Cursor<'_> {
-    fn peek(&self) -> Result<u8, DecodeError> {
-        if self.position >= MAXIMUM_LENGTH {
-            return Err(DecodeError::TooLong);
-        }
-        self.bytes
-            .get(self.position)
-            .copied()
-            .ok_or(DecodeError::Truncated)
+impl Cursor {
+    fn next(&mut self) -> u8 {
+        let byte = self.rest as u8;
+        self.skip(1);
+        byte
     }
 
-    fn next(&mut self) -> Result<u8, DecodeError> {
-        let byte = self.peek()?;
-        self.position = self.position.wrapping_add(1);
-        Ok(byte)
+    /// Steps over 0 to 8 bytes.
+    fn skip(&mut self, bytes: u8) {
+        self.rest = self.rest.wrapping_shr(u32::from(bytes).wrapping_mul(8));
+        self.position = self.position.wrapping_add(bytes);
     }
 
-    /// A little-endian constant of 1, 2, 4 or 8 bytes, sign-extended.
-    fn signed(&mut self, bytes: u8) -> Result<u64, DecodeError> {
-        let mut value = 0_u64;
-        for index in 0..u32::from(bytes) {
-            value |= u64::from(self.next()?).wrapping_shl(index.wrapping_mul(8));
-        }
-        Ok(Extension::Sign.extend(value, bytes))
+    /// A little-endian constant of 1, 2 or 4 bytes, sign-extended.
+    fn signed(&mut self, bytes: u8) -> u64 {
+        let value = Extension::Sign.extend(self.rest as u64, bytes);
+        self.skip(bytes);
+        value
     }
 }
 
@@ -197,31 +201,31 @@ struct Prefixes {
     operand: u8,
     /// The address size: 2, 4 or 8 bytes.
     address: u8,
-    /// The REX prefix, if there is one.
-    rex: Option<u8>,
+    /// The REX prefix, or 0.
+    rex: u8,
 }
 
 impl Prefixes {
-    fn read(cursor: &mut Cursor<'_>, mode: CodeSize) -> Result<Self, DecodeError> {
+    /// The prefixes, and the byte behind them, the opcode's first.
+    fn read(cursor: &mut Cursor, mode: CodeSize) -> (Self, u8) {
         let (mut operand_override, mut address_override) = (false, false);
+        let mut byte = cursor.next();
         loop {
-            match cursor.peek()? {
+            match byte {
                 0x66 => operand_override = true,
                 0x67 => address_override = true,
                 // Segment overrides change the address, which the fault gives.
                 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 => {}
                 _ => break,
             }
-            cursor.next()?;
+            byte = cursor.next();
         }
-        let rex = match cursor.peek()? {
-            rex @ 0x40..=0x4f if mode == CodeSize::Bits64 => Some(rex),
-            _ => None,
-        };
-        if rex.is_some() {
-            cursor.next()?;
+        let mut rex = 0;
+        if mode == CodeSize::Bits64 && byte & 0xf0 == REX {
+            rex = byte;
+            byte = cursor.next();
         }
-        let wide = rex.is_some_and(|rex| rex & REX_W != 0);
+        let wide = rex & REX_W != 0;
         let operand = match (mode, operand_override) {
             (CodeSize::Bits64, _) if wide => 8,
             (CodeSize::Bits16, false) | (CodeSize::Bits32 | CodeSize::Bits64, true) => 2,
@@ -232,27 +236,24 @@ impl Prefixes {
             (CodeSize::Bits16, false) | (CodeSize::Bits32, true) => 2,
             _ => 4,
         };
-        Ok(Self {
+        let prefixes = Self {
             operand,
             address,
             rex,
-        })
+        };
+        (prefixes, byte)
     }
 
     /// The register with a 3-bit `number` from ModR/M, of `bytes` bytes.
     fn register(&self, number: u8, bytes: u8) -> Register {
         // Without REX, byte registers 4 to 7 are AH, CH, DH and BH.
-        if bytes == 1 && self.rex.is_none() && number >= 4 {
+        if bytes == 1 && self.rex == 0 && number >= 4 {
             return Register {
                 number: number & 0b11,
                 part: Part::HighByte,
             };
         }
-        let high = if self.rex.is_some_and(|rex| rex & REX_R != 0) {
-            8
-        } else {
-            0
-        };
+        let high = if self.rex & REX_R == 0 { 0 } else { 8 };
         let part = match bytes {
             1 => Part::LowByte,
             2 => Part::Word,
@@ -266,88 +267,80 @@ impl Prefixes {
     }
 }
 
+/// The upper half of a REX prefix, and bits of the lower one.
+const REX: u8 = 0x40;
 const REX_W: u8 = 1 << 3;
 const REX_R: u8 = 1 << 2;
 
-fn operation(cursor: &mut Cursor<'_>, prefixes: &Prefixes) -> Result<Operation, DecodeError> {
-    let opcode = cursor.next()?;
-    // Bit 0 of these opcodes: 0 for bytes, 1 for the operand size.
-    let bytes = if opcode & 1 == 0 { 1 } else { prefixes.operand };
-    match opcode {
-        0x88 | 0x89 => {
-            let register = prefixes.register(memory_operand(cursor, prefixes)?, bytes);
-            Ok(Operation::Store {
-                source: Source::Register(register),
-                bytes,
-            })
-        }
-        0x8a | 0x8b => {
-            let register = prefixes.register(memory_operand(cursor, prefixes)?, bytes);
-            Ok(Operation::Load {
-                register,
-                bytes,
-                extension: Extension::Zero,
-            })
-        }
-        0xa0..=0xa3 => {
-            // The accumulator, and an address of the address size. REX.R has no meaning.
-            cursor.signed(prefixes.address)?;
-            let register = Register {
-                number: 0,
-                ..prefixes.register(0, bytes)
-            };
-            match opcode {
-                0xa0 | 0xa1 => Ok(Operation::Load {
-                    register,
-                    bytes,
-                    extension: Extension::Zero,
-                }),
-                _ => Ok(Operation::Store {
-                    source: Source::Register(register),
-                    bytes,
-                }),
-            }
-        }
-        0xc6 | 0xc7 if memory_operand(cursor, prefixes)? == 0 => {
-            // A constant has at most 32 bits and is sign-extended to 64.
-            let value = cursor.signed(bytes.min(4))?;
-            Ok(Operation::Store {
-                source: Source::Immediate(value),
-                bytes,
-            })
-        }
-        0x63 if prefixes.operand == 8 => load_extended(cursor, prefixes, 4, Extension::Sign),
-        0x0f => match cursor.next()? {
-            0xb6 => load_extended(cursor, prefixes, 1, Extension::Zero),
-            0xb7 => load_extended(cursor, prefixes, 2, Extension::Zero),
-            0xbe => load_extended(cursor, prefixes, 1, Extension::Sign),
-            0xbf => load_extended(cursor, prefixes, 2, Extension::Sign),
-            _ => Err(DecodeError::Unsupported),
-        },
-        _ => Err(DecodeError::Unsupported),
+fn operation(cursor: &mut Cursor, prefixes: &Prefixes, opcode: u8) -> Option<Operation> {
+    const TWO_BYTES: u8 = 0x0f;
+    let operand = prefixes.operand;
+    // Bit 0 of most opcodes: 0 for bytes, 1 for the operand size.
+    let bytes = if opcode & 1 == 0 { 1 } else { operand };
+    if let 0xa0..=0xa3 = opcode {
+        return Some(accumulator(cursor, prefixes, opcode, bytes));
     }
-}
-
-fn load_extended(
-    cursor: &mut Cursor<'_>,
-    prefixes: &Prefixes,
-    bytes: u8,
-    extension: Extension,
-) -> Result<Operation, DecodeError> {
-    let register = prefixes.register(memory_operand(cursor, prefixes)?, prefixes.operand);
-    Ok(Operation::Load {
+    let second = match opcode {
+        TWO_BYTES => cursor.next(),
+        _ => 0,
+    };
+    let reg = memory_operand(cursor, prefixes)?;
+    let width = match opcode {
+        0x88..=0x8b => bytes,
+        _ => operand,
+    };
+    let register = prefixes.register(reg, width);
+    let (bytes, extension) = match (opcode, second) {
+        (0x88 | 0x89, _) => {
+            let source = Source::Register(register);
+            return Some(Operation::Store { source, bytes });
+        }
+        (0xc6 | 0xc7, _) if reg == 0 => {
+            // A constant has at most 32 bits and is sign-extended to 64.
+            let source = Source::Immediate(cursor.signed(bytes.min(4)));
+            return Some(Operation::Store { source, bytes });
+        }
+        (0x8a | 0x8b, _) => (bytes, Extension::Zero),
+        (0x63, _) if operand == 8 => (4, Extension::Sign),
+        (TWO_BYTES, 0xb6) => (1, Extension::Zero),
+        (TWO_BYTES, 0xb7) => (2, Extension::Zero),
+        (TWO_BYTES, 0xbe) => (1, Extension::Sign),
+        (TWO_BYTES, 0xbf) => (2, Extension::Sign),
+        _ => return None,
+    };
+    Some(Operation::Load {
         register,
         bytes,
         extension,
     })
 }
 
+/// The accumulator, and an address of the address size. REX.R has no meaning.
+fn accumulator(cursor: &mut Cursor, prefixes: &Prefixes, opcode: u8, bytes: u8) -> Operation {
+    cursor.skip(prefixes.address);
+    let register = Register {
+        number: 0,
+        ..prefixes.register(0, bytes)
+    };
+    match opcode {
+        0xa0 | 0xa1 => Operation::Load {
+            register,
+            bytes,
+            extension: Extension::Zero,
+        },
+        _ => Operation::Store {
+            source: Source::Register(register),
+            bytes,
+        },
+    }
+}
+
 /// Steps over ModR/M, SIB and displacement of a memory operand; the reg field.
-fn memory_operand(cursor: &mut Cursor<'_>, prefixes: &Prefixes) -> Result<u8, DecodeError> {
-    let mod_rm = cursor.next()?;
+fn memory_operand(cursor: &mut Cursor, prefixes: &Prefixes) -> Option<u8> {
+    let mod_rm = cursor.next();
     let (mode, reg, rm) = (mod_rm >> 6, (mod_rm >> 3) & 0b111, mod_rm & 0b111);
     if mode == 0b11 {
-        return Err(DecodeError::Unsupported);
+        return None;
     }
     let displacement = if prefixes.address == 2 {
         match (mode, rm) {
@@ -357,7 +350,7 @@ fn memory_operand(cursor: &mut Cursor<'_>, prefixes: &Prefixes) -> Result<u8, De
         }
     } else {
         let base = if rm == 0b100 {
-            cursor.next()? & 0b111
+            cursor.next() & 0b111
         } else {
             rm
         };
@@ -367,8 +360,8 @@ fn memory_operand(cursor: &mut Cursor<'_>, prefixes: &Prefixes) -> Result<u8, De
             _ => 0,
         }
     };
-    cursor.signed(displacement)?;
-    Ok(reg)
+    cursor.skip(displacement);
+    Some(reg)
 }
 
 #[cfg(test)]

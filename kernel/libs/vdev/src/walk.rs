@@ -17,6 +17,9 @@ const EFER_LONG_MODE_ACTIVE: u64 = 1 << 10;
 
 const PRESENT: u64 = 1 << 0;
 const LARGE: u64 = 1 << 7;
+/// The lowest bit that selects an entry of level 1, and of level 3, the highest with leaves.
+const LOWEST: u32 = 12;
+const HIGHEST_LEAF: u32 = 30;
 /// Bits 51:12.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
@@ -140,25 +143,24 @@ fn levels(
     read: &impl Fn(GuestPhysical) -> Option<u64>,
 ) -> Option<GuestPhysical> {
     let mut table = table;
-    for level in (1..=count).rev() {
-        // Level 1 selects by bits 20:12, level 2 by 29:21, and so on.
-        let shift = level.wrapping_mul(9).wrapping_add(3);
+    // Level 1 selects by bits 20:12, level 2 by 29:21, and so on.
+    let mut shift = count.wrapping_mul(9).wrapping_add(3);
+    loop {
         let index = address.wrapping_shr(shift) & 0x1ff;
         let entry = read(GuestPhysical::new(table | index << 3))?;
         if entry & PRESENT == 0 {
             return None;
         }
         // Bit 7 of a lowest-level entry selects a memory type; above level 3 it is reserved.
-        let leaf = level == 1 || (level <= 3 && entry & LARGE != 0);
-        if leaf {
+        if shift <= LOWEST || (shift <= HIGHEST_LEAF && entry & LARGE != 0) {
             let offset = 1_u64.wrapping_shl(shift).wrapping_sub(1);
             return Some(GuestPhysical::new(
                 entry & ADDRESS & !offset | address & offset,
             ));
         }
         table = entry & ADDRESS;
+        shift = shift.wrapping_sub(9);
     }
-    None
 }
 
 /// Walks two levels of 1,024 entries of 32 bits.

@@ -19,7 +19,7 @@ extern crate alloc;
 use alloc::boxed::Box;
 use core::fmt;
 
-use addr::{Address, GuestPhysical, HostPhysical, Range, RequesterId};
+use addr::{GuestPhysical, HostPhysical, Range, RequesterId};
 use page_table::MapError;
 use pci_config::bar::Bars;
 use pci_config::identity::Identity;
@@ -191,9 +191,7 @@ impl Function {
 
     /// The distance of `at` from the first trapped page, if it lies in one of them.
     pub fn trapped_offset(&self, at: GuestPhysical) -> Option<u64> {
-        let trapped = self.messages.as_ref()?.trapped;
-        at.checked_offset_from(trapped.start())
-            .filter(|_| trapped.contains(at))
+        self.messages.as_ref()?.trapped.offset_of(at)
     }
 
     /// Reads the configuration space as the guest sees it.

@@ -138,8 +138,7 @@ impl Synthetic {
 
     /// The distance of `at` from the start of the BAR, if it lies there.
     pub fn offset_of(&self, at: GuestPhysical) -> Option<u64> {
-        at.checked_offset_from(self.bar.start())
-            .filter(|_| self.bar.contains(at))
+        self.bar.offset_of(at)
     }
 
     /// Reads the configuration space.
