@@ -21,15 +21,15 @@ const VERSION: u32 = 2;
 /// set at every frequency that a processor has; both are 0 for a frequency of 0.
 #[must_use]
 pub fn scale(tsc_hz: u64) -> (u32, i8) {
-    // The smallest shift whose factor fits has the most significant bits.
-    let fitting = (-32_i8..=31).find_map(|shift| {
-        let exponent = u32::try_from(32_i32.wrapping_sub(i32::from(shift))).ok()?;
-        let factor = NANOSECONDS
-            .wrapping_shl(exponent)
-            .checked_div(u128::from(tsc_hz))?;
-        u32::try_from(factor).ok().map(|factor| (factor, shift))
-    });
-    fitting.unwrap_or((0, 0))
+    // For the smallest shift there is, -32; a larger one makes a smaller factor. The smallest
+    // whose factor fits has the most significant bits.
+    let widest = NANOSECONDS.wrapping_shl(64).checked_div(tsc_hz.into());
+    let Some(widest) = widest else { return (0, 0) };
+    let width = u128::BITS.wrapping_sub(widest.leading_zeros());
+    let excess = width.saturating_sub(u32::BITS);
+    let factor = widest.wrapping_shr(excess) as u32;
+    // At most 62 bits too many: 10^9 * 2^64 has 94.
+    (factor, (excess as i8).wrapping_sub(32))
 }
 
 /// What the clock page says.

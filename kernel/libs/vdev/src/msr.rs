@@ -106,7 +106,8 @@ pub enum WriteOutcome {
 /// The rule for `msr`, whether or not its condition is met; `None` means denied.
 #[must_use]
 pub fn find(msr: u32) -> Option<&'static Rule> {
-    TABLE.iter().find(|rule| rule.covers(msr))
+    let index = TABLE.partition_point(|rule| rule.last < msr);
+    TABLE.get(index).filter(|rule| rule.covers(msr))
 }
 
 /// The treatment of RDMSR and of WRMSR of `msr` on `processor`.

@@ -11,14 +11,6 @@ pub(super) const EXTENDED_MAXIMUM: u32 = 0x8000_0021;
 /// XCR0: x87, SSE, AVX, AVX-512 and PKRU. Not MPX (gone) and not AMX (needs `IA32_XFD`).
 pub(super) const XCR0: u32 = bits(&[0, 1, 2, 5, 6, 7, 9]);
 
-/// A leaf, or one of its subleaves, and what comes through.
-struct Mask {
-    leaf: u32,
-    /// `None`: all subleaves.
-    subleaf: Option<u32>,
-    allowed: Answer,
-}
-
 const ALL: u32 = u32::MAX;
 const EVERYTHING: Answer = Answer {
     eax: ALL,
@@ -27,20 +19,8 @@ const EVERYTHING: Answer = Answer {
     edx: ALL,
 };
 
-const fn leaf(leaf: u32, allowed: Answer) -> Mask {
-    Mask {
-        leaf,
-        subleaf: None,
-        allowed,
-    }
-}
-
-const fn subleaf(leaf: u32, subleaf: u32, allowed: Answer) -> Mask {
-    Mask {
-        leaf,
-        subleaf: Some(subleaf),
-        allowed,
-    }
+const fn registers(eax: u32, ebx: u32, ecx: u32, edx: u32) -> Answer {
+    Answer { eax, ebx, ecx, edx }
 }
 
 const fn bits(positions: &[u32]) -> u32 {
@@ -90,154 +70,40 @@ const EXTENDED_D: u32 = (FEATURES_D & 0x0183_fbff) | bits(&[11, 20, 22, 26, 27, 
 /// are preferred, SSBD, SSB_NO, PSFD, BTC_NO, IBPB_RET. Not: IRPERF, RDPRU, PPIN, CPPC, VIRT_SSBD.
 const EXTENDED_8_B: u32 = bits(&[0, 2, 9, 12, 13, 14, 15, 16, 17, 18, 19, 24, 26, 28, 29, 30]);
 
-const MASKS: &[Mask] = &[
-    leaf(0, EVERYTHING),
-    leaf(
-        1,
-        Answer {
-            eax: ALL,
-            ebx: 0xff00,
-            ecx: FEATURES_C,
-            edx: FEATURES_D,
-        },
-    ),
-    // Cache and TLB descriptors, deterministic cache parameters.
-    leaf(2, EVERYTHING),
-    leaf(4, EVERYTHING),
-    // The local APIC's timer always runs; without this Linux has no high-resolution timers.
-    // Not: sensors, turbo, P-states, APERF and MPERF. Power is the machine's.
-    leaf(
-        6,
-        Answer {
-            eax: 1 << 2,
-            ebx: 0,
-            ecx: 0,
-            edx: 0,
-        },
-    ),
-    subleaf(
-        7,
-        0,
-        Answer {
-            eax: ALL,
-            ebx: STRUCTURED_B,
-            ecx: STRUCTURED_C,
-            edx: STRUCTURED_D,
-        },
-    ),
-    // AVX-VNNI, AVX512_BF16, CMPCCXADD, fast string operations, AVX-IFMA; AVX-VNNI-INT8,
-    // AVX-NE-CONVERT.
-    subleaf(
-        7,
-        1,
-        Answer {
-            eax: bits(&[4, 5, 7, 10, 11, 12, 23]),
-            ebx: 0,
-            ecx: 0,
-            edx: bits(&[4, 5]),
-        },
-    ),
-    subleaf(
-        0xd,
-        0,
-        Answer {
-            eax: XCR0,
-            ebx: ALL,
-            ecx: 0,
-            edx: 0,
-        },
-    ),
-    // XSAVEOPT, XSAVEC, XGETBV with ECX = 1, XSAVES; no supervisor state, no XFD.
-    subleaf(
-        0xd,
-        1,
-        Answer {
-            eax: 0b1111,
-            ebx: ALL,
-            ecx: 0,
-            edx: 0,
-        },
-    ),
-    // Size, offset and alignment of a component. Bit 0 of ECX would say supervisor state.
-    leaf(
-        0xd,
-        Answer {
-            eax: ALL,
-            ebx: ALL,
-            ecx: 0b10,
-            edx: 0,
-        },
-    ),
-    leaf(
-        tsc::LEAF,
-        Answer {
-            edx: 0,
-            ..EVERYTHING
-        },
-    ),
-    leaf(0x8000_0000, EVERYTHING),
-    leaf(
-        0x8000_0001,
-        Answer {
-            eax: ALL,
-            ebx: ALL,
-            ecx: EXTENDED_C,
-            edx: EXTENDED_D,
-        },
-    ),
-    leaf(0x8000_0002, EVERYTHING),
-    leaf(0x8000_0003, EVERYTHING),
-    leaf(0x8000_0004, EVERYTHING),
-    leaf(0x8000_0005, EVERYTHING),
-    leaf(0x8000_0006, EVERYTHING),
-    // Invariant TSC.
-    leaf(
-        0x8000_0007,
-        Answer {
-            eax: 0,
-            ebx: 0,
-            ecx: 0,
-            edx: 1 << 8,
-        },
-    ),
-    leaf(
-        0x8000_0008,
-        Answer {
-            eax: 0xffff,
-            ebx: EXTENDED_8_B,
-            ecx: 0,
-            edx: 0,
-        },
-    ),
-    leaf(0x8000_0019, EVERYTHING),
-    // FP128, MOVU, FP256.
-    leaf(
-        0x8000_001a,
-        Answer {
-            eax: 0b111,
-            ebx: 0,
-            ecx: 0,
-            edx: 0,
-        },
-    ),
-    leaf(0x8000_001d, EVERYTHING),
-    // LFENCE always serialising, null selector clears base.
-    leaf(
-        0x8000_0021,
-        Answer {
-            eax: bits(&[2, 6]),
-            ebx: 0,
-            ecx: 0,
-            edx: 0,
-        },
-    ),
-];
+/// What comes through of a leaf, or of one of its subleaves; `None` where that is nothing.
+fn allowed(leaf: u32, subleaf: u32) -> Option<Answer> {
+    Some(match (leaf, subleaf) {
+        // Cache and TLB descriptors, deterministic cache parameters.
+        (0 | 2 | 4, _) => EVERYTHING,
+        (1, _) => registers(ALL, 0xff00, FEATURES_C, FEATURES_D),
+        // The local APIC's timer always runs; without this Linux has no high-resolution timers.
+        // Not: sensors, turbo, P-states, APERF and MPERF. Power is the machine's.
+        (6, _) => registers(1 << 2, 0, 0, 0),
+        (7, 0) => registers(ALL, STRUCTURED_B, STRUCTURED_C, STRUCTURED_D),
+        // AVX-VNNI, AVX512_BF16, CMPCCXADD, fast string operations, AVX-IFMA; AVX-VNNI-INT8,
+        // AVX-NE-CONVERT.
+        (7, 1) => registers(bits(&[4, 5, 7, 10, 11, 12, 23]), 0, 0, bits(&[4, 5])),
+        (0xd, 0) => registers(XCR0, ALL, 0, 0),
+        // XSAVEOPT, XSAVEC, XGETBV with ECX = 1, XSAVES; no supervisor state, no XFD.
+        (0xd, 1) => registers(0b1111, ALL, 0, 0),
+        // Size, offset and alignment of a component. Bit 0 of ECX would say supervisor state.
+        (0xd, _) => registers(ALL, ALL, 0b10, 0),
+        (tsc::LEAF, _) => registers(ALL, ALL, ALL, 0),
+        (0x8000_0000 | 0x8000_0002..=0x8000_0006, _) => EVERYTHING,
+        (0x8000_0001, _) => registers(ALL, ALL, EXTENDED_C, EXTENDED_D),
+        // Invariant TSC.
+        (0x8000_0007, _) => registers(0, 0, 0, 1 << 8),
+        (0x8000_0008, _) => registers(0xffff, EXTENDED_8_B, 0, 0),
+        (0x8000_0019 | 0x8000_001d, _) => EVERYTHING,
+        // FP128, MOVU, FP256.
+        (0x8000_001a, _) => registers(0b111, 0, 0, 0),
+        // LFENCE always serialising, null selector clears base.
+        (0x8000_0021, _) => registers(bits(&[2, 6]), 0, 0, 0),
+        _ => return None,
+    })
+}
 
 /// The processor's answer through the mask; zero for a leaf without one, unasked.
 pub(super) fn apply(leaf: u32, subleaf: u32, native: &impl Fn(u32, u32) -> Answer) -> Answer {
-    let fits = |mask: &&Mask| mask.leaf == leaf && mask.subleaf.is_none_or(|only| only == subleaf);
-    let mask = MASKS.iter().find(fits);
-    mask.map_or(Answer::ZERO, |mask| {
-        native(leaf, subleaf).masked(mask.allowed)
-    })
+    allowed(leaf, subleaf).map_or(Answer::ZERO, |mask| native(leaf, subleaf).masked(mask))
 }
