@@ -37,13 +37,18 @@ impl Entry {
         masked: true,
     };
 
-    fn word(self, index: u32) -> u32 {
-        let [a0, a1, a2, a3, a4, a5, a6, a7] = self.address.to_le_bytes();
+    const fn words(self) -> [u32; 4] {
+        let [low, high] = [self.address as u32, (self.address >> 32) as u32];
+        [low, high, self.data, self.masked as u32]
+    }
+
+    const fn word(self, index: u32) -> u32 {
+        let [low, high, data, control] = self.words();
         match index {
-            0 => u32::from_le_bytes([a0, a1, a2, a3]),
-            1 => u32::from_le_bytes([a4, a5, a6, a7]),
-            2 => self.data,
-            _ => u32::from(self.masked),
+            0 => low,
+            1 => high,
+            2 => data,
+            _ => control,
         }
     }
 

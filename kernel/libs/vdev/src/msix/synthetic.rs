@@ -102,7 +102,8 @@ impl<const N: usize> Synthetic<N> {
         if let Some(slot) = self.interrupts.get_mut(usize::from(change.vector)) {
             *slot = checked.unwrap_or(None);
         }
-        self.show(page);
+        self.show_entry(page, change.vector, change.entry);
+        self.show_pending(page);
         Some(checked.map(|_| ()))
     }
 
@@ -131,16 +132,26 @@ impl<const N: usize> Synthetic<N> {
                 send(interrupt);
             }
         }
+        self.show_pending(page);
+    }
+
+    fn show(&self, page: &mut impl Image) {
+        for (vector, entry) in (0..).zip(self.entries) {
+            self.show_entry(page, vector, entry);
+        }
+        self.show_pending(page);
+    }
+
+    fn show_pending(&self, page: &mut impl Image) {
         page.write32(self.pending_at, self.pending.into());
     }
 
-    fn show(&mut self, page: &mut impl Image) {
-        let table = Table::new(&mut self.entries);
-        for offset in (0..Self::TABLE_BYTES).step_by(4) {
-            let at = self.table.wrapping_add(offset);
-            page.write32(at, table.read(offset.into(), 4) as u32);
+    fn show_entry(&self, page: &mut impl Image, vector: u16, entry: Entry) {
+        let start = vector.wrapping_mul(ENTRY_BYTES as u16);
+        let start = self.table.wrapping_add(start);
+        for (offset, word) in (0_u16..).step_by(4).zip(entry.words()) {
+            page.write32(start.wrapping_add(offset), word);
         }
-        page.write32(self.pending_at, self.pending.into());
     }
 }
 

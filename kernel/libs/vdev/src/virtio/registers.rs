@@ -23,7 +23,6 @@ const STATUS_FEATURES_OK: u8 = 1 << 3;
 const STATUS_NEEDS_RESET: u8 = 1 << 6;
 
 const DEVICE_FEATURE_SELECT: u16 = 0x00;
-const DEVICE_FEATURE: u16 = 0x04;
 const DRIVER_FEATURE_SELECT: u16 = 0x08;
 const DRIVER_FEATURE: u16 = 0x0c;
 const CONFIG_VECTOR: u16 = 0x10;
@@ -63,6 +62,12 @@ impl Setup {
         vector: NO_VECTOR,
         parts: [0; 3],
         queue: None,
+    };
+
+    /// What is shown of a queue that does not exist.
+    const ABSENT: Self = Self {
+        size: 0,
+        ..Self::RESET
     };
 
     fn place(&self) -> Place {
@@ -200,33 +205,35 @@ impl Registers {
 
     /// Makes `page` show the registers, which are at its start.
     pub fn show(&self, page: &mut impl Image) {
-        for offset in (0..BYTES).step_by(4) {
-            page.write32(offset, self.dword(offset));
+        for (offset, dword) in (0..BYTES).step_by(4).zip(self.dwords()) {
+            page.write32(offset, dword);
         }
     }
 
-    fn dword(&self, offset: u16) -> u32 {
+    /// All of them, in their order.
+    fn dwords(&self) -> [u32; BYTES as usize / 4] {
         let pair = |low: u16, high: u16| u32::from(high) << 16 | u32::from(low);
-        let setup = self.queues.get(usize::from(self.queue_select)).copied();
-        let setup_or_absent = setup.unwrap_or(Setup {
-            size: 0,
-            ..Setup::RESET
-        });
-        match offset {
-            DEVICE_FEATURE_SELECT => self.device_feature_select,
-            DEVICE_FEATURE => half(VERSION_1, self.device_feature_select),
-            DRIVER_FEATURE_SELECT => self.driver_feature_select,
-            DRIVER_FEATURE => half(self.driver_features, self.driver_feature_select),
-            CONFIG_VECTOR => pair(self.config_vector, QUEUES as u16),
-            DEVICE_STATUS => pair(self.status.into(), self.queue_select),
-            QUEUE_SIZE => pair(setup_or_absent.size, setup_or_absent.vector),
-            // Where to notify: in the order of the queues.
-            QUEUE_ENABLE => pair(
-                setup_or_absent.queue.is_some().into(),
-                setup.map_or(0, |_| self.queue_select),
-            ),
-            _ => setup_or_absent.part_dword(offset),
-        }
+        let setup = self.queues.get(usize::from(self.queue_select));
+        // Where to notify: in the order of the queues.
+        let notify = setup.map_or(0, |_| self.queue_select);
+        let setup = setup.unwrap_or(&Setup::ABSENT);
+        let [descriptors, available, used] = setup.parts;
+        [
+            self.device_feature_select,
+            half(VERSION_1, self.device_feature_select),
+            self.driver_feature_select,
+            half(self.driver_features, self.driver_feature_select),
+            pair(self.config_vector, QUEUES as u16),
+            pair(self.status.into(), self.queue_select),
+            pair(setup.size, setup.vector),
+            pair(setup.queue.is_some().into(), notify),
+            half(descriptors, 0),
+            half(descriptors, 1),
+            half(available, 0),
+            half(available, 1),
+            half(used, 0),
+            half(used, 1),
+        ]
     }
 }
 
@@ -245,12 +252,6 @@ impl Setup {
             (4, 4) => *part = *part & low | value << 32,
             _ => {}
         }
-    }
-
-    fn part_dword(&self, offset: u16) -> u32 {
-        let inside = offset.wrapping_sub(QUEUE_PARTS);
-        let part = self.parts.get(usize::from(inside / 8));
-        half(part.copied().unwrap_or(0), u32::from(inside / 4 % 2))
     }
 }
 
