@@ -202,19 +202,23 @@ impl Vtd {
             vector,
             destination,
         } = interrupt;
-        self.write_entry(
-            index,
-            InterruptRemappingEntry::fixed(vector, destination, requester),
-        )
+        let entry = InterruptRemappingEntry::fixed(vector, destination, requester);
+        let was_present = self.remapping.lock().set(index, entry)?;
+        if was_present || self.units.iter().any(Unit::knows_absent_entries) {
+            self.forget_interrupt(index)?;
+        }
+        Ok(())
     }
 
-    /// Blocks the interrupt of entry `index`.
+    /// Blocks the interrupt of entry `index`. The units are told in any case: what was there
+    /// before may be something that they did not forget in time.
     pub fn clear_interrupt(&self, index: u16) -> Result<(), IommuError> {
-        self.write_entry(index, InterruptRemappingEntry::ABSENT)
+        let absent = InterruptRemappingEntry::ABSENT;
+        self.remapping.lock().set(index, absent)?;
+        self.forget_interrupt(index)
     }
 
-    fn write_entry(&self, index: u16, entry: InterruptRemappingEntry) -> Result<(), IommuError> {
-        self.remapping.lock().set(index, entry)?;
+    fn forget_interrupt(&self, index: u16) -> Result<(), IommuError> {
         self.invalidate(&[Descriptor::interrupt_entry_cache_index(index)])
     }
 

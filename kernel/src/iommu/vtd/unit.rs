@@ -209,6 +209,12 @@ impl Unit {
         self.queue.lock().submit(self.registers, descriptors)
     }
 
+    /// Whether the unit has to be told even that an entry has become present: it may have cached
+    /// that it was absent (VT-d, section 6.1 "Caching Mode"), or buffers what the CPU writes.
+    pub const fn knows_absent_entries(&self) -> bool {
+        self.capability.caching_mode() || self.capability.requires_write_buffer_flush()
+    }
+
     /// Hands every fault that is recorded to `report`, and frees its record.
     pub fn take_faults(&self, report: &mut impl FnMut(&FaultRecord)) {
         let status = FaultStatus::from_bits_retain(self.registers.read_u32(FAULT_STATUS));

@@ -7,6 +7,7 @@ use vdev::message;
 use vdev::msix::{Change, Table};
 
 use super::{Effect, Function};
+use crate::host::physical::Registers;
 use crate::partition::Partition;
 
 /// MSI capability registers (PCI Express Base Specification 5.0, section 7.7.1).
@@ -66,38 +67,51 @@ impl Function {
     fn program(&mut self, partition: &Partition, change: Change) -> Effect {
         let Change { vector, entry } = change;
         if entry.masked {
-            self.write_entry(vector, MASKED);
+            self.control(vector, MASKED);
             return Effect::Done;
         }
-        let Ok(interrupt) = message::check(entry.address, entry.data, &partition.core_ids) else {
-            self.write_entry(vector, MASKED);
+        let interrupt = message::check(entry.address, entry.data, &partition.core_ids);
+        let mapped = interrupt.is_ok_and(|interrupt| {
+            let (block, requester) = (&self.interrupts, self.address);
+            let mapped = self
+                .iommu
+                .set_interrupt(block, vector, requester, interrupt);
+            mapped.is_ok()
+        });
+        if !mapped {
+            self.control(vector, MASKED);
             return Effect::Denied;
-        };
-        let mapped = self
-            .iommu
-            .set_interrupt(&self.interrupts, vector, self.address, interrupt);
-        self.write_entry(vector, if mapped.is_ok() { 0 } else { MASKED });
-        if mapped.is_ok() {
-            Effect::Done
-        } else {
-            Effect::Denied
+        }
+        self.write_message(vector);
+        self.control(vector, 0);
+        Effect::Done
+    }
+
+    /// Where the device's entry `vector` is, and its registers.
+    fn entry(&self, vector: u16) -> Option<(Registers, u64)> {
+        let messages = self.messages.as_ref()?;
+        let start = u64::from(vector).wrapping_mul(msix::ENTRY_BYTES.into());
+        Some((
+            messages.registers,
+            start.wrapping_add(messages.offset.into()),
+        ))
+    }
+
+    /// Writes Vector Control of the device's entry `vector`.
+    fn control(&self, vector: u16, control: u32) {
+        if let Some((registers, start)) = self.entry(vector) {
+            registers.write_u32(start.wrapping_add(VECTOR_CONTROL), control);
         }
     }
 
-    /// Writes the device's entry `vector`: the message that names its remapping entry.
-    fn write_entry(&self, vector: u16, control: u32) {
-        let Some(messages) = &self.messages else {
-            return;
-        };
-        let start = u64::from(vector).wrapping_mul(msix::ENTRY_BYTES.into());
-        let start = start.wrapping_add(messages.offset.into());
-        let at = |field: u64| start.wrapping_add(field);
-        messages.registers.write_u32(at(VECTOR_CONTROL), MASKED);
-        if let Some((address, data)) = self.interrupts.message(vector) {
-            messages.registers.write_u32(at(0), address as u32);
-            messages.registers.write_u32(at(4), (address >> 32) as u32);
-            messages.registers.write_u32(at(8), data);
-            messages.registers.write_u32(at(VECTOR_CONTROL), control);
+    /// Writes the message of the device's entry `vector`, which names its remapping entry and so
+    /// is always the same: a device that sends it meanwhile sends no mixture.
+    fn write_message(&self, vector: u16) {
+        let place = self.entry(vector).zip(self.interrupts.message(vector));
+        if let Some(((registers, start), (address, data))) = place {
+            registers.write_u32(start, address as u32);
+            registers.write_u32(start.wrapping_add(4), (address >> 32) as u32);
+            registers.write_u32(start.wrapping_add(8), data);
         }
     }
 
@@ -157,7 +171,8 @@ impl Function {
             messages.capability.entries
         });
         for vector in 0..count {
-            self.write_entry(vector, MASKED);
+            self.control(vector, MASKED);
+            self.write_message(vector);
         }
     }
 }
