@@ -18,6 +18,7 @@ use page_table::{Access, MapError, MemoryKind, PageTable};
 use plan::bundle::Bundle;
 use plan::{Fit, Plan, Violation};
 use spin::Mutex;
+use vdev::cpuid::GuestIdentity;
 use vdev::io_apic::IoApic;
 use vdev::processor::Processor;
 use vdev::uart::Uart;
@@ -224,7 +225,6 @@ pub fn build<B: Backend>(
     let shared: &'static B::Shared = Box::leak(Box::new(B::share(table.root(), space)?));
     let partition = assemble(source, resources, (memory, translation, given, &seats))?;
     domain.attach(resources.iommu, &partition.requesters)?;
-    let exits: &'static _ = Box::leak(Box::new(|reason| partition.guest_exits(reason)));
     for (number, start) in seats.iter().enumerate() {
         let quick = Quick::new(partition, number).ok_or(OutOfFrames)?;
         let backend = Mutex::new(B::new(shared, quick)?);
@@ -233,12 +233,23 @@ pub fn build<B: Backend>(
             partition,
             index: number,
             image,
-            exits,
+            identity: identity(partition, start.core.id),
             backend,
         });
     }
     let guard = (domain, resources.iommu);
     Ok(Custody::new(partition, source, pristine, guard))
+}
+
+/// What CPUID tells of the virtual CPU on the core with this ID.
+fn identity(partition: &'static Partition, apic_id: ApicId) -> GuestIdentity<'static> {
+    GuestIdentity {
+        apic_id,
+        own: &partition.core_ids,
+        tsc_hz: Some(time::tsc_hertz()),
+        partition_name: &partition.name,
+        counts: partition,
+    }
 }
 
 /// A second-stage table that maps `memory` and nothing else.

@@ -32,6 +32,7 @@ use devices::console::{Activity, Console};
 pub use lifecycle::StopCause;
 use page_table::Leaves;
 use spin::Mutex;
+use vdev::cpuid::Counts;
 use vdev::exit_reason::ExitReason;
 use vdev::io_apic::IoApic;
 use vdev::message::Interrupt;
@@ -235,20 +236,20 @@ impl Partition {
         self.denied.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often it was started.
-    pub fn starts(&self) -> u64 {
-        self.starts.load(Ordering::Relaxed)
-    }
-
-    /// The exits for `reason` of the guest that runs.
-    pub fn guest_exits(&self, reason: ExitReason) -> u64 {
-        self.exits(reason).wrapping_sub(self.earlier.read(reason))
-    }
-
     /// The partition's exits for `reason`, of all its guests and cores together.
     pub fn exits(&self, reason: ExitReason) -> u64 {
         self.counters
             .iter()
             .fold(0, |sum, core| sum.saturating_add(core.read(reason)))
+    }
+}
+
+impl Counts for Partition {
+    fn guest_exits(&self, reason: ExitReason) -> u64 {
+        self.exits(reason).wrapping_sub(self.earlier.read(reason))
+    }
+
+    fn starts(&self) -> u64 {
+        self.starts.load(Ordering::Relaxed)
     }
 }

@@ -77,8 +77,8 @@ pub fn answer_cpuid<B: Backend>(occupant: &Occupant<B>, backend: &mut B) {
     let cr4 = backend.read_cr4();
     let registers = backend.registers();
     let (leaf, subleaf) = (registers.rax as u32, registers.rcx as u32);
-    let identity = occupant.identity(cr4);
-    let answer = cpuid::answer(leaf, subleaf, super::instruction::cpuid, &identity);
+    let native = super::instruction::cpuid;
+    let answer = cpuid::answer(leaf, subleaf, native, cr4, &occupant.identity);
     registers.rax = answer.eax.into();
     registers.rbx = answer.ebx.into();
     registers.rcx = answer.ecx.into();

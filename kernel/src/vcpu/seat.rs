@@ -12,7 +12,7 @@ use super::dispatch::{self, Next};
 use super::{Backend, Start, leftovers};
 use crate::cpu::bring_up;
 use crate::cpu::core::{Core, Request};
-use crate::cpu::{hold, interrupts, local_apic, time};
+use crate::cpu::{hold, interrupts, local_apic};
 use crate::host::paging;
 use crate::partition::Partition;
 
@@ -29,8 +29,8 @@ pub struct Occupant<B: Backend> {
     pub index: usize,
     /// How the partition's boot CPU begins; `None` for the others, which wait for SIPI.
     pub image: Option<Start>,
-    /// Asks for the guest's exits, for CPUID.
-    pub exits: &'static (dyn Fn(ExitReason) -> u64 + Sync),
+    /// What CPUID tells of it.
+    pub identity: GuestIdentity<'static>,
     /// The virtual CPU, used by its own core only.
     pub backend: Mutex<B>,
 }
@@ -45,25 +45,7 @@ impl<B: Backend> Occupant<B> {
 
     /// The x2APIC ID of the core that it has.
     pub fn core_id(&self) -> ApicId {
-        self.partition
-            .core_ids
-            .get(self.index)
-            .copied()
-            .unwrap_or(ApicId(u32::MAX))
-    }
-
-    /// What CPUID depends on, on this core with this CR4.
-    pub fn identity(&self, cr4: u64) -> GuestIdentity<'_> {
-        let own = &self.partition.core_ids;
-        GuestIdentity {
-            apic_id: self.core_id(),
-            own,
-            cr4,
-            tsc_hz: Some(time::tsc_hertz()),
-            partition_name: &self.partition.name,
-            exits: &self.exits,
-            starts: self.partition.starts(),
-        }
+        self.identity.apic_id
     }
 
     /// Counts one exit of this virtual CPU.

@@ -60,23 +60,27 @@ impl Answer {
     }
 }
 
-/// What CPUID depends on apart from the processor.
+/// What Bulkhead has counted of a guest.
+pub trait Counts: Sync {
+    /// Its exits since its start, all cores together.
+    fn guest_exits(&self, reason: ExitReason) -> u64;
+    /// How often its partition has been started.
+    fn starts(&self) -> u64;
+}
+
+/// What CPUID depends on apart from the processor and the guest's registers.
 #[derive(Clone, Copy)]
 pub struct GuestIdentity<'a> {
     /// The core that executes CPUID.
     pub apic_id: ApicId,
     /// The partition's cores.
     pub own: &'a [ApicId],
-    /// The guest's CR4 on this core: OSXSAVE and PKE show in CPUID.
-    pub cr4: u64,
     /// The frequency of the TSC that the clock page tells too, if it is to be told.
     pub tsc_hz: Option<u64>,
     /// The partition's name.
     pub partition_name: &'a str,
-    /// The guest's exits so far, all cores together.
-    pub exits: &'a dyn Fn(ExitReason) -> u64,
-    /// How often the partition has been started.
-    pub starts: u64,
+    /// What it is told of itself.
+    pub counts: &'a dyn Counts,
 }
 
 /// The first leaf of KVM's block.
@@ -95,15 +99,17 @@ pub const BULKHEAD_STARTS: u32 = 0x4000_0103;
 const EXTENDED_BASE: u32 = 0x8000_0000;
 
 /// The answer to CPUID with EAX = `leaf` and ECX = `subleaf`. `native` executes CPUID on
-/// this core, with the guest's XCR0 still loaded, as leaf 0xD depends on it.
+/// this core, with the guest's XCR0 still loaded, as leaf 0xD depends on it. Of the guest's
+/// `cr4`, OSXSAVE and PKE show.
 pub fn answer(
     leaf: u32,
     subleaf: u32,
     native: impl Fn(u32, u32) -> Answer,
+    cr4: u64,
     guest: &GuestIdentity<'_>,
 ) -> Answer {
     match leaf {
-        0..=0x3fff_ffff => basic(leaf, subleaf, &native, guest),
+        0..=0x3fff_ffff => basic(leaf, subleaf, &native, cr4, guest),
         KVM_BASE..=0x4fff_ffff => hypervisor(leaf, subleaf, guest),
         EXTENDED_BASE..=0x8fff_ffff => extended(leaf, subleaf, &native, guest),
         _ => Answer::ZERO,
@@ -135,6 +141,7 @@ fn basic(
     leaf: u32,
     subleaf: u32,
     native: &impl Fn(u32, u32) -> Answer,
+    cr4: u64,
     guest: &GuestIdentity<'_>,
 ) -> Answer {
     // Leaves 0 and 1 always exist.
@@ -147,9 +154,9 @@ fn basic(
             eax: allowed.eax.min(MAXIMUM),
             ..allowed
         },
-        1 => features(allowed, guest),
+        1 => features(allowed, cr4, guest),
         4 => topology::deterministic_cache(allowed, guest),
-        7 => structured_features(allowed, subleaf, guest),
+        7 => structured_features(allowed, subleaf, cr4),
         0xb | 0x1f => topology::levels(subleaf, guest),
         0xd => extended_state(allowed, subleaf, native),
         tsc::LEAF => crystal(allowed, guest),
@@ -159,13 +166,13 @@ fn basic(
 }
 
 /// Leaf 1: features, and who this core is.
-fn features(allowed: Answer, guest: &GuestIdentity<'_>) -> Answer {
+fn features(allowed: Answer, cr4: u64, guest: &GuestIdentity<'_>) -> Answer {
     const X2APIC: u32 = 1 << 21;
     const XSAVE: u32 = 1 << 26;
     const OSXSAVE: u32 = 1 << 27;
     const HYPERVISOR: u32 = 1 << 31;
     const HTT: u32 = 1 << 28;
-    let os_xsave = guest.cr4 & (1 << 18) != 0 && allowed.ecx & XSAVE != 0;
+    let os_xsave = cr4 & (1 << 18) != 0 && allowed.ecx & XSAVE != 0;
     let [_, cache_line, ..] = allowed.ebx.to_le_bytes();
     let [apic_id, ..] = guest.apic_id.0.to_le_bytes();
     let logical = u8::try_from(guest.own.len()).unwrap_or(u8::MAX);
@@ -178,13 +185,13 @@ fn features(allowed: Answer, guest: &GuestIdentity<'_>) -> Answer {
 }
 
 /// Leaf 7: bit OSPKE mirrors CR4; subleaves above 1 hold only what is hidden.
-fn structured_features(allowed: Answer, subleaf: u32, guest: &GuestIdentity<'_>) -> Answer {
+fn structured_features(allowed: Answer, subleaf: u32, cr4: u64) -> Answer {
     const PKU: u32 = 1 << 3;
     const OSPKE: u32 = 1 << 4;
     if subleaf != 0 {
         return allowed;
     }
-    let os_pke = guest.cr4 & (1 << 22) != 0 && allowed.ecx & PKU != 0;
+    let os_pke = cr4 & (1 << 22) != 0 && allowed.ecx & PKU != 0;
     Answer {
         eax: allowed.eax.min(1),
         ecx: allowed.ecx | flag(os_pke, OSPKE),
@@ -256,7 +263,7 @@ fn hypervisor(leaf: u32, subleaf: u32, guest: &GuestIdentity<'_>) -> Answer {
         },
         BULKHEAD_EXITS => exits(subleaf, guest),
         BULKHEAD_NAME => name(subleaf, guest.partition_name),
-        BULKHEAD_STARTS => wide(guest.starts),
+        BULKHEAD_STARTS => wide(guest.counts.starts()),
         _ => Answer::ZERO,
     }
 }
@@ -267,7 +274,7 @@ fn exits(subleaf: u32, guest: &GuestIdentity<'_>) -> Answer {
         .and_then(ExitReason::from_index);
     reason.map_or(Answer::ZERO, |reason| Answer {
         ecx: 1,
-        ..wide((guest.exits)(reason))
+        ..wide(guest.counts.guest_exits(reason))
     })
 }
 

@@ -45,11 +45,19 @@ fn everything(vendor: [u8; 4]) -> impl Fn(u32, u32) -> Answer {
     }
 }
 
-fn exits_of(reason: ExitReason) -> u64 {
-    if reason == ExitReason::Cpuid {
-        0x1_0000_0002
-    } else {
-        0
+struct Counted;
+
+impl Counts for Counted {
+    fn guest_exits(&self, reason: ExitReason) -> u64 {
+        if reason == ExitReason::Cpuid {
+            0x1_0000_0002
+        } else {
+            0
+        }
+    }
+
+    fn starts(&self) -> u64 {
+        3 << 32 | 7
     }
 }
 
@@ -59,12 +67,20 @@ fn guest() -> GuestIdentity<'static> {
     GuestIdentity {
         apic_id: ApicId(9),
         own: OWN,
-        cr4: 0,
         tsc_hz: Some(2_400_000_000),
         partition_name: "a-name-of-over-sixteen",
-        exits: &exits_of,
-        starts: 3 << 32 | 7,
+        counts: &Counted,
     }
+}
+
+/// The answer to a guest whose CR4 is 0.
+fn answer(
+    leaf: u32,
+    subleaf: u32,
+    native: impl Fn(u32, u32) -> Answer,
+    guest: &GuestIdentity<'_>,
+) -> Answer {
+    super::answer(leaf, subleaf, native, 0, guest)
 }
 
 fn amd(leaf: u32, subleaf: u32) -> Answer {
@@ -194,18 +210,12 @@ fn topology_is_one_package_of_single_threaded_cores() {
 fn os_bits_mirror_the_guests_cr4() {
     assert_eq!(amd(1, 0).ecx & (1 << 27), 0);
     assert_eq!(amd(7, 0).ecx & (1 << 4), 0);
-    let enabled = GuestIdentity {
-        cr4: 1 << 18 | 1 << 22,
-        ..guest()
+    let enabled = |leaf| {
+        let cr4 = 1 << 18 | 1 << 22;
+        super::answer(leaf, 0, everything(*b"Auth"), cr4, &guest())
     };
-    assert_ne!(
-        answer(1, 0, everything(*b"Auth"), &enabled).ecx & (1 << 27),
-        0
-    );
-    assert_ne!(
-        answer(7, 0, everything(*b"Auth"), &enabled).ecx & (1 << 4),
-        0
-    );
+    assert_ne!(enabled(1).ecx & (1 << 27), 0);
+    assert_ne!(enabled(7).ecx & (1 << 4), 0);
 }
 
 #[test]
