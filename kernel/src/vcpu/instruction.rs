@@ -68,15 +68,14 @@ pub const fn paging(state: &CodeState) -> Paging {
 pub fn fetch(memory: &GuestRam, state: &CodeState) -> Option<Bytes> {
     const PAGE: u64 = 4096;
     const WINDOW: u8 = 16;
-    let paging = paging(state);
+    let read = |address| {
+        let physical = walk::translate(address, paging(state), |at| memory.read_u64(at))?;
+        memory.read_u128(physical)
+    };
     let start = if state.code_long {
         state.rip
     } else {
         state.code_base.wrapping_add(state.rip)
-    };
-    let read = |address| {
-        let physical = walk::translate(address, paging, |at| memory.read_u64(at))?;
-        memory.read_u128(physical)
     };
     // What is read lies in one page. Where an instruction may end in the next one, it is the end
     // of the first page, with bytes in front of the instruction, and then the start of the next.

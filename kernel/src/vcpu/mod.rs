@@ -110,6 +110,7 @@ pub enum Exit {
 
 impl Exit {
     /// How the exit is counted.
+    #[inline(always)]
     pub const fn reason(&self) -> ExitReason {
         match self {
             Self::Cpuid => ExitReason::Cpuid,

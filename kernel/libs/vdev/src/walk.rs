@@ -100,13 +100,13 @@ pub fn translate(
     read: impl Fn(GuestPhysical) -> Option<u64>,
 ) -> Option<GuestPhysical> {
     let root = paging.cr3 & ADDRESS;
-    match paging.mode {
-        Mode::None => Some(GuestPhysical::new(virtual_address)),
+    let (address, table, count) = match paging.mode {
+        Mode::None => return Some(GuestPhysical::new(virtual_address)),
         Mode::Bits32 {
             page_size_extensions,
         } => {
             let address = u32::try_from(virtual_address).ok()?;
-            two_levels(address, paging.cr3, page_size_extensions, &read)
+            return two_levels(address, paging.cr3, page_size_extensions, &read);
         }
         Mode::PhysicalAddressExtension => {
             let address = u64::from(u32::try_from(virtual_address).ok()?);
@@ -114,15 +114,12 @@ pub fn translate(
             let pointers = paging.cr3 & 0xffff_ffe0;
             let entry = read(GuestPhysical::new(pointers | (address >> 30) << 3))?;
             let table = (entry & PRESENT != 0).then_some(entry & ADDRESS)?;
-            levels(address, table, 2, &read)
+            (address, table, 2)
         }
-        Mode::FourLevels => {
-            canonical(virtual_address, 48).and_then(|address| levels(address, root, 4, &read))
-        }
-        Mode::FiveLevels => {
-            canonical(virtual_address, 57).and_then(|address| levels(address, root, 5, &read))
-        }
-    }
+        Mode::FourLevels => (canonical(virtual_address, 48)?, root, 4),
+        Mode::FiveLevels => (canonical(virtual_address, 57)?, root, 5),
+    };
+    levels(address, table, count, &read)
 }
 
 /// `address`, if the bits from `width - 1` upwards are all equal.
