@@ -5,10 +5,10 @@ use crate::Failure;
 use crate::memory::Region;
 
 /// Where it is in a partition, and how much of it is looked at.
-const ADDRESS: u64 = 0xfec0_0000;
-const BYTES: u64 = 0x20;
+pub const ADDRESS: u64 = 0xfec0_0000;
+pub const BYTES: u64 = 0x20;
 /// Its two registers, and what the first one selects for the second.
-const INDEX: u64 = 0;
+pub const INDEX: u64 = 0;
 const DATA: u64 = 0x10;
 const VERSION: u32 = 0x01;
 const ENTRY_LOW: u32 = 0x10;

@@ -1,5 +1,6 @@
 //! Executes what makes a guest exit where it is awkward to go on: as a single step, in the
-//! shadow of a load of SS or of STI, and as the last instruction of an address space.
+//! shadow of a load of SS or of STI, in two pages at once, and as the last instruction of an
+//! address space.
 
 #![no_std]
 #![no_main]
@@ -9,13 +10,16 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use test_guests::apic::{delivery, send, to_core};
 use test_guests::interrupts::{DEBUG, received, step};
-use test_guests::{Exception, Verdict, apic, catch, ensure, fail, guest, say};
+use test_guests::memory::Region;
+use test_guests::{Exception, Verdict, apic, catch, ensure, fail, guest, io_apic, say};
 
 guest!(main);
 
 fn main() -> Verdict {
     step_over_all()?;
     end_the_shadow()?;
+    map_last_pages()?;
+    lie_in_two_pages()?;
     run_off_the_end()?;
     wrap_around_all()
 }
@@ -133,11 +137,13 @@ const TABLE: u64 = 0b11;
 #[repr(align(4096))]
 struct Table([AtomicU64; 512]);
 #[repr(align(4096))]
-struct Page([AtomicU8; 4096]);
+struct Page([AtomicU8; PAGE_BYTES]);
 
-/// The tables that map [`LAST`] as the last page before [`END`].
+/// The tables that map [`PAGES`] right before [`END`].
 static TABLES: [Table; 3] = [const { Table([const { AtomicU64::new(0) }; 512]) }; 3];
-static LAST: Page = Page([const { AtomicU8::new(0) }; 4096]);
+/// The last page, and the one before it: in memory, they are the other way round.
+static PAGES: [Page; 2] = [const { Page([const { AtomicU8::new(0) }; PAGE_BYTES]) }; 2];
+const PAGE_BYTES: usize = 4096;
 
 /// CPUID, RDMSR, INVD, OUT to port 0x80, IN from port DX.
 const EXITING: [&[u8]; 5] = [
@@ -151,10 +157,10 @@ const EXITING: [&[u8]; 5] = [
 /// What exits stands at the very end of the addresses: behind it there is none to go on at,
 /// which is a fault of the guest's own.
 fn run_off_the_end() -> Verdict {
-    map_last_page()?;
+    let [last, _] = &PAGES;
     for bytes in EXITING {
-        let start = LAST.0.len().saturating_sub(bytes.len());
-        for (place, byte) in LAST.0.iter().skip(start).zip(bytes) {
+        let start = PAGE_BYTES.saturating_sub(bytes.len());
+        for (place, byte) in last.0.iter().skip(start).zip(bytes) {
             place.store(*byte, Ordering::Release);
         }
         let length = u64::try_from(bytes.len()).unwrap_or(0);
@@ -171,18 +177,58 @@ fn run_off_the_end() -> Verdict {
     Ok(())
 }
 
+/// MOV DWORD PTR [RDI], a constant, and JMP RSI.
+const STORE: [u8; 2] = [0xc7, 0x07];
+const STORE_LENGTH: u8 = 6;
+const JUMP: [u8; 2] = [0xff, 0xe6];
+
+/// A store to a register that traps stands with its first bytes in one page and with the others
+/// in the next, which lies elsewhere in memory: it arrives as it is.
+fn lie_in_two_pages() -> Verdict {
+    let [last, other] = &PAGES;
+    let Some(registers) = Region::new(io_apic::ADDRESS, io_apic::BYTES) else {
+        fail!("the I/O APIC's page is not to be had");
+    };
+    for before in 1..STORE_LENGTH {
+        // The constant is told apart by the place.
+        let code = STORE.into_iter().chain([before, 0, 0, 0]).chain(JUMP);
+        let start = PAGE_BYTES.wrapping_sub(before.into());
+        let places = other.0.iter().skip(start).chain(&last.0);
+        for (place, byte) in places.zip(code) {
+            place.store(byte, Ordering::Release);
+        }
+        let page = PAGE_BYTES as u64;
+        let target = END.wrapping_sub(page).wrapping_sub(before.into());
+        // SAFETY: the pages hold a store to a register of the I/O APIC, which selects another
+        // one, and a jump back.
+        unsafe {
+            asm!("lea rsi, [rip + 2f]", "jmp {}", "2:", in(reg) target, in("rdi") io_apic::ADDRESS,
+                out("rsi") _);
+        }
+        let selected: u32 = registers.read(io_apic::INDEX);
+        ensure!(
+            selected == before.into(),
+            "{before} bytes before the boundary: {selected:#x} arrived"
+        );
+    }
+    say!("{} stores in two pages", STORE_LENGTH.wrapping_sub(1));
+    Ok(())
+}
+
 /// Puts [`TABLES`] below the last entry of the lower half.
-fn map_last_page() -> Verdict {
+fn map_last_pages() -> Verdict {
     let [third, second, first] = &TABLES;
     let address = |place: *const AtomicU64| place.expose_provenance() as u64;
-    let page = LAST.0.as_ptr().expose_provenance() as u64;
+    let page = |page: &Page| page.0.as_ptr().expose_provenance() as u64;
+    let [last, other] = &PAGES;
     let entries = [
-        (&third.0, address(second.0.as_ptr())),
-        (&second.0, address(first.0.as_ptr())),
-        (&first.0, page),
+        (third.0.last(), address(second.0.as_ptr())),
+        (second.0.last(), address(first.0.as_ptr())),
+        (first.0.last(), page(last)),
+        (first.0.get(510), page(other)),
     ];
-    for (table, next) in entries {
-        if let Some(entry) = table.last() {
+    for (entry, next) in entries {
+        if let Some(entry) = entry {
             entry.store(next | TABLE, Ordering::Release);
         }
     }
