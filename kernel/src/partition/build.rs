@@ -244,6 +244,7 @@ pub fn build<B: Backend>(
 /// What CPUID tells of the virtual CPU on the core with this ID.
 fn identity(partition: &'static Partition, apic_id: ApicId) -> GuestIdentity<'static> {
     GuestIdentity {
+        processor: partition.processor,
         apic_id,
         own: &partition.core_ids,
         tsc_hz: Some(time::tsc_hertz()),

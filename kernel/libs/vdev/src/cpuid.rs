@@ -25,6 +25,7 @@ mod topology;
 
 use addr::ApicId;
 
+use crate::processor::{Condition, Processor};
 use crate::{ExitReason, tsc};
 use masks::{EXTENDED_MAXIMUM, MAXIMUM, XCR0};
 
@@ -68,9 +69,11 @@ pub trait Counts: Sync {
     fn starts(&self) -> u64;
 }
 
-/// What CPUID depends on apart from the processor and the guest's registers.
+/// What CPUID depends on, apart from what the core itself answers and the guest's registers.
 #[derive(Clone, Copy)]
 pub struct GuestIdentity<'a> {
+    /// What is known of the processor without asking it again.
+    pub processor: Processor,
     /// The core that executes CPUID.
     pub apic_id: ApicId,
     /// The partition's cores.
@@ -145,7 +148,7 @@ fn basic(
     guest: &GuestIdentity<'_>,
 ) -> Answer {
     // Leaves 0 and 1 always exist.
-    if leaf > 1 && leaf > native(0, 0).eax {
+    if leaf > 1 && leaf > guest.processor.highest_leaf {
         return Answer::ZERO;
     }
     let allowed = masks::apply(leaf, subleaf, native);
@@ -160,7 +163,7 @@ fn basic(
         0xb | 0x1f => topology::levels(subleaf, guest),
         0xd => extended_state(allowed, subleaf, native),
         tsc::LEAF => crystal(allowed, guest),
-        0x16 if !is_amd(native) => frequencies(guest),
+        0x16 if !is_amd(guest) => frequencies(guest),
         _ => allowed,
     }
 }
@@ -314,7 +317,7 @@ fn extended(
     native: &impl Fn(u32, u32) -> Answer,
     guest: &GuestIdentity<'_>,
 ) -> Answer {
-    if leaf > EXTENDED_BASE && leaf > native(EXTENDED_BASE, 0).eax {
+    if leaf > EXTENDED_BASE && leaf > guest.processor.highest_extended_leaf {
         return Answer::ZERO;
     }
     let allowed = masks::apply(leaf, subleaf, native);
@@ -325,25 +328,24 @@ fn extended(
         },
         0x8000_0001 => {
             // CmpLegacy: HTT stands for cores, not for threads.
-            let several = guest.own.len() > 1 && is_amd(native);
+            let several = guest.own.len() > 1 && is_amd(guest);
             Answer {
                 ecx: allowed.ecx | flag(several, 1 << 1),
                 ..allowed
             }
         }
-        0x8000_0008 if is_amd(native) => Answer {
+        0x8000_0008 if is_amd(guest) => Answer {
             ecx: topology::core_identifiers(guest),
             ..allowed
         },
         0x8000_001d => topology::cache(allowed, guest),
-        0x8000_001e if is_amd(native) => topology::extended_identifiers(guest),
+        0x8000_001e if is_amd(guest) => topology::extended_identifiers(guest),
         _ => allowed,
     }
 }
 
-fn is_amd(native: &impl Fn(u32, u32) -> Answer) -> bool {
-    let ebx = native(0, 0).ebx;
-    ebx == u32::from_le_bytes(*b"Auth") || ebx == u32::from_le_bytes(*b"Hygo")
+const fn is_amd(guest: &GuestIdentity<'_>) -> bool {
+    guest.processor.meets(Condition::Amd)
 }
 
 const fn flag(condition: bool, bits: u32) -> u32 {

@@ -25,21 +25,31 @@ pub enum Condition {
     Xsaves,
 }
 
-/// The conditions that this processor meets.
+/// What this processor has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Processor(u16);
+pub struct Processor {
+    /// A bit for each condition that it meets.
+    conditions: u16,
+    /// The highest basic leaf of CPUID.
+    pub highest_leaf: u32,
+    /// The highest extended leaf of CPUID.
+    pub highest_extended_leaf: u32,
+}
 
 impl Processor {
     /// Asks the processor, by `native`, which executes CPUID with the given EAX and ECX.
     pub fn detect(native: impl Fn(u32, u32) -> Answer) -> Self {
-        let basic = |leaf: u32, subleaf: u32| below(native(0, 0).eax, leaf, subleaf, &native);
-        let extended =
-            |leaf: u32| below(native(0x8000_0000, 0).eax, 0x8000_0000 | leaf, 0, &native);
-        let vendor = native(0, 0);
+        let (vendor, highest_extended_leaf) = (native(0, 0), native(0x8000_0000, 0).eax);
+        let basic = |leaf: u32, subleaf: u32| below(vendor.eax, leaf, subleaf, &native);
+        let extended = |leaf: u32| below(highest_extended_leaf, 0x8000_0000 | leaf, 0, &native);
         let (seven, eight) = (basic(7, 0), extended(8));
         let has = |value: u32, bits: u32| value & bits != 0;
-        Self(0)
-            .with(Condition::Always, true)
+        let none = Self {
+            conditions: 0,
+            highest_leaf: vendor.eax,
+            highest_extended_leaf,
+        };
+        none.with(Condition::Always, true)
             .with(Condition::Intel, vendor.ebx == u32::from_le_bytes(*b"Genu"))
             .with(Condition::Amd, is_amd(vendor.ebx))
             .with(
@@ -63,12 +73,13 @@ impl Processor {
     /// Whether the processor meets `condition`.
     #[must_use]
     pub const fn meets(self, condition: Condition) -> bool {
-        self.0 & bit(condition) != 0
+        self.conditions & bit(condition) != 0
     }
 
     const fn with(self, condition: Condition, met: bool) -> Self {
         if met {
-            Self(self.0 | bit(condition))
+            let conditions = self.conditions | bit(condition);
+            Self { conditions, ..self }
         } else {
             self
         }

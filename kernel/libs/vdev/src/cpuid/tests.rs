@@ -65,6 +65,7 @@ const OWN: &[ApicId] = &[ApicId(2), ApicId(9)];
 
 fn guest() -> GuestIdentity<'static> {
     GuestIdentity {
+        processor: Processor::detect(|_, _| Answer::ZERO),
         apic_id: ApicId(9),
         own: OWN,
         tsc_hz: Some(2_400_000_000),
@@ -73,14 +74,28 @@ fn guest() -> GuestIdentity<'static> {
     }
 }
 
-/// The answer to a guest whose CR4 is 0.
+/// The answer to a guest with this CR4, on the processor that `native` is.
+fn answer_with(
+    cr4: u64,
+    (leaf, subleaf): (u32, u32),
+    native: impl Fn(u32, u32) -> Answer,
+    guest: &GuestIdentity<'_>,
+) -> Answer {
+    let guest = GuestIdentity {
+        processor: Processor::detect(&native),
+        ..*guest
+    };
+    super::answer(leaf, subleaf, native, cr4, &guest)
+}
+
+/// The same with no bit of CR4 set.
 fn answer(
     leaf: u32,
     subleaf: u32,
     native: impl Fn(u32, u32) -> Answer,
     guest: &GuestIdentity<'_>,
 ) -> Answer {
-    super::answer(leaf, subleaf, native, 0, guest)
+    answer_with(0, (leaf, subleaf), native, guest)
 }
 
 fn amd(leaf: u32, subleaf: u32) -> Answer {
@@ -212,7 +227,7 @@ fn os_bits_mirror_the_guests_cr4() {
     assert_eq!(amd(7, 0).ecx & (1 << 4), 0);
     let enabled = |leaf| {
         let cr4 = 1 << 18 | 1 << 22;
-        super::answer(leaf, 0, everything(*b"Auth"), cr4, &guest())
+        answer_with(cr4, (leaf, 0), everything(*b"Auth"), &guest())
     };
     assert_ne!(enabled(1).ecx & (1 << 27), 0);
     assert_ne!(enabled(7).ecx & (1 << 4), 0);
