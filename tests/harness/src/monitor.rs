@@ -3,7 +3,7 @@
 //! Key type: [`Monitor`], a client of QMP over a Unix socket (QEMU 10.0, "QEMU Machine
 //! Protocol Specification"), which passes commands of the human monitor through.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ impl Monitor {
     /// Executes one QMP command and returns its answer.
     pub fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value> {
         let request = json!({"execute": command, "arguments": arguments});
-        writeln!(self.writer, "{request}").context("writing to QEMU's monitor")?;
+        send(&mut self.writer, &request).context("writing to QEMU's monitor")?;
         let end = Instant::now().checked_add(ANSWER_LIMIT);
         while end.is_some_and(|end| Instant::now() < end) {
             let mut message = self.read_message()?;
@@ -74,7 +74,7 @@ impl Monitor {
     /// Ends QEMU.
     pub fn quit(&mut self) -> Result<()> {
         // QEMU may close the socket before it answers, so only the request is checked.
-        writeln!(self.writer, "{}", json!({"execute": "quit"})).context("asking QEMU to end")
+        send(&mut self.writer, &json!({"execute": "quit"})).context("asking QEMU to end")
     }
 
     fn read_message(&mut self) -> Result<Value> {
@@ -88,6 +88,12 @@ impl Monitor {
         }
         serde_json::from_str(&line).with_context(|| format!("QEMU's monitor said: {line}"))
     }
+}
+
+/// Sends `request` in one piece: QEMU obeys at the closing bracket, and if it ends then, what were
+/// sent behind that would meet a closed socket.
+fn send(writer: &mut impl Write, request: &Value) -> io::Result<()> {
+    writer.write_all(format!("{request}\n").as_bytes())
 }
 
 /// QEMU makes the socket some time after it has started.
@@ -124,6 +130,28 @@ mod tests {
         let text = "0000000000100000: 0x0000000000000001 0xffffffffffffffff\n\
                     0000000000100010: 0x0000000000000003\n";
         assert_eq!(parse_words(text), [1, u64::MAX, 3]);
+    }
+
+    /// A QEMU that has ended as soon as it has all of a request.
+    struct Obedient(Vec<u8>);
+
+    impl Write for Obedient {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if serde_json::from_slice::<Value>(&self.0).is_ok() {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            self.0.extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_behind_a_request_that_ends_qemu() {
+        send(&mut Obedient(Vec::new()), &json!({"execute": "quit"})).unwrap();
     }
 
     #[test]
