@@ -188,7 +188,7 @@ pub fn machine_is_reset(bench: &Bench) -> Result<()> {
     channel.order(&Request::ResetMachine)?;
     let ended = emulator.wait_for_text("nothing that anybody says", LIMIT);
     let why = format!("{:#}", ended.err().unwrap_or_else(|| anyhow::anyhow!("")));
-    ensure!(why.contains("the emulator ended"), "{why}");
+    ensure!(why.contains("status: 0, guest-reset"), "{why}");
     Ok(())
 }
 

@@ -37,7 +37,7 @@ const NOISE: [&str; 3] = [
 /// How many lines an error repeats.
 const LAST_LINES: usize = 12;
 
-/// Tells the monitors' sockets of one process apart.
+/// Tells the sockets of one process apart.
 static SOCKETS: AtomicU32 = AtomicU32::new(0);
 
 /// What the emulated machine starts.
@@ -70,7 +70,6 @@ pub struct Emulator {
     serial: Serial,
     pulse: Pulse,
     monitor: Option<Monitor>,
-    socket: PathBuf,
     channel: Socket,
     folder: PathBuf,
     history: Vec<String>,
@@ -81,21 +80,25 @@ impl Emulator {
     /// Starts `machine` with `software`; logs go to `folder`.
     pub fn start(machine: &Machine, software: &Software, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        let socket = socket_path();
         let errors = File::create(folder.join(LOG))?;
         let channel = match &machine.platform {
-            Platform::Tcg | Platform::Kvm => Socket::Unix(socket.with_extension("channel")),
+            Platform::Tcg | Platform::Kvm => Socket::Unix(socket_path()),
             Platform::Bochs(_) => Socket::to_be_called()?,
         };
-        let mut command = match (&machine.platform, &channel) {
+        let (mut command, input, monitor) = match (&machine.platform, &channel) {
             (Platform::Bochs(program), Socket::Tcp(listener)) => {
                 let port = listener.local_addr()?.port();
-                bochs::command(program, machine, software, (folder, port))?
+                let command = bochs::command(program, machine, software, (folder, port))?;
+                (command, Stdio::null(), None)
             }
-            _ => qemu::command(machine, software, folder, &socket)?,
+            (_, channel) => {
+                let (monitor, others) = Monitor::pair()?;
+                let command = qemu::command(machine, software, folder, channel.path())?;
+                (command, others.into(), Some(monitor))
+            }
         };
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
@@ -107,8 +110,7 @@ impl Emulator {
             child,
             platform: machine.platform.clone(),
             serial,
-            monitor: None,
-            socket,
+            monitor,
             channel,
             folder: folder.to_owned(),
             history: Vec::new(),
@@ -225,9 +227,6 @@ impl Emulator {
         if let Some(lack) = self.platform.lack(Need::Monitor) {
             bail!(lack);
         }
-        if self.monitor.is_none() {
-            self.monitor = Some(Monitor::connect(&self.socket)?);
-        }
         self.monitor.as_mut().context("QEMU has no monitor")
     }
 
@@ -260,7 +259,6 @@ impl Emulator {
         // It may have ended by itself; either way nothing of it is left after the wait.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_file(&self.socket);
         if let Some(path) = self.channel.path() {
             let _ = fs::remove_file(path);
         }
@@ -272,11 +270,13 @@ impl Emulator {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
+        let reason = self.monitor.as_mut().and_then(Monitor::reason);
+        let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
         let said = fs::read_to_string(self.folder.join(LOG)).unwrap_or_default();
         let is_news = |line: &&str| !NOISE.iter().any(|noise| line.contains(noise));
         let said: Vec<_> = said.lines().filter(is_news).collect();
         anyhow!(
-            "the emulator: {status}; {}{}",
+            "the emulator: {status}{reason}; {}{}",
             said.join("\n"),
             self.last_lines()
         )
@@ -310,6 +310,6 @@ pub fn leashed(program: impl AsRef<OsStr>) -> Command {
 /// A short path: a Unix socket's has at most 107 bytes.
 fn socket_path() -> PathBuf {
     let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
-    let name = format!("bulkhead-{}-{number}.sock", std::process::id());
+    let name = format!("bulkhead-{}-{number}.channel", std::process::id());
     std::env::temp_dir().join(name)
 }

@@ -1,11 +1,11 @@
 //! QEMU's machine monitor: looks at the emulated machine from outside.
 //!
-//! Key type: [`Monitor`], a client of QMP over a Unix socket (QEMU 10.0, "QEMU Machine
+//! Key type: [`Monitor`], a client of QMP over a pair of sockets (QEMU 10.0, "QEMU Machine
 //! Protocol Specification"), which passes commands of the human monitor through.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -13,37 +13,49 @@ use serde_json::{Value, json};
 
 /// How long QEMU may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
-/// How long to wait before looking for the socket again.
-const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection to one QEMU's monitor.
 #[derive(Debug)]
 pub struct Monitor {
     reader: BufReader<UnixStream>,
     writer: UnixStream,
+    /// The number of the last request.
+    last: u64,
+    /// Why the machine ended, in QEMU's words, once it has.
+    reason: Option<String>,
 }
 
 impl Monitor {
-    /// Connects to the socket at `path` and leaves negotiation mode.
-    pub fn connect(path: &Path) -> Result<Self> {
-        let writer = open(path)?;
+    /// A connection, with the end of it that a QEMU is to be started with.
+    pub fn pair() -> Result<(Self, OwnedFd)> {
+        let (writer, others) = UnixStream::pair()?;
         writer.set_read_timeout(Some(ANSWER_LIMIT))?;
-        let reader = BufReader::new(writer.try_clone()?);
-        let mut monitor = Self { reader, writer };
-        monitor
-            .read_message()
-            .context("waiting for QEMU's greeting")?;
-        monitor.execute("qmp_capabilities", &json!({}))?;
-        Ok(monitor)
+        let mut monitor = Self {
+            reader: BufReader::new(writer.try_clone()?),
+            writer,
+            last: 0,
+            reason: None,
+        };
+        // QEMU reads it when it is there, and tells of events from then on.
+        monitor.request("qmp_capabilities", &json!({}))?;
+        Ok((monitor, others.into()))
+    }
+
+    fn request(&mut self, command: &str, arguments: &Value) -> Result<()> {
+        self.last = self.last.wrapping_add(1);
+        let request = json!({"execute": command, "arguments": arguments, "id": self.last});
+        send(&mut self.writer, &request).context("writing to QEMU's monitor")
     }
 
     /// Executes one QMP command and returns its answer.
     pub fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value> {
-        let request = json!({"execute": command, "arguments": arguments});
-        writeln!(self.writer, "{request}").context("writing to QEMU's monitor")?;
+        self.request(command, arguments)?;
         let end = Instant::now().checked_add(ANSWER_LIMIT);
         while end.is_some_and(|end| Instant::now() < end) {
             let mut message = self.read_message()?;
+            if message.get("id") != Some(&json!(self.last)) {
+                continue;
+            }
             if let Some(answer) = message.get_mut("return") {
                 return Ok(answer.take());
             }
@@ -74,7 +86,15 @@ impl Monitor {
     /// Ends QEMU.
     pub fn quit(&mut self) -> Result<()> {
         // QEMU may close the socket before it answers, so only the request is checked.
-        writeln!(self.writer, "{}", json!({"execute": "quit"})).context("asking QEMU to end")
+        self.request("quit", &json!({}))
+    }
+
+    /// Why the machine ended, as QEMU says in its event `SHUTDOWN` (QEMU 10.0, "QEMU QMP Reference
+    /// Manual", "ShutdownCause"): `guest-reset` is a reset of the machine or a triple fault outside
+    /// guests. QEMU must have ended; `None` if it was not the machine that did.
+    pub fn reason(&mut self) -> Option<&str> {
+        while self.read_message().is_ok() {}
+        self.reason.as_deref()
     }
 
     fn read_message(&mut self) -> Result<Value> {
@@ -86,24 +106,21 @@ impl Monitor {
         if bytes == 0 {
             bail!("QEMU closed its monitor");
         }
-        serde_json::from_str(&line).with_context(|| format!("QEMU's monitor said: {line}"))
+        let message: Value =
+            serde_json::from_str(&line).with_context(|| format!("QEMU's monitor said: {line}"))?;
+        if let Some(reason) = message.pointer("/data/reason").and_then(Value::as_str)
+            && message.get("event") == Some(&json!("SHUTDOWN"))
+        {
+            self.reason = Some(reason.to_owned());
+        }
+        Ok(message)
     }
 }
 
-/// QEMU makes the socket some time after it has started.
-fn open(path: &Path) -> Result<UnixStream> {
-    let end = Instant::now().checked_add(ANSWER_LIMIT);
-    loop {
-        match UnixStream::connect(path) {
-            Ok(stream) => return Ok(stream),
-            Err(_) if end.is_some_and(|end| Instant::now() < end) => {
-                std::thread::sleep(RETRY_PAUSE);
-            }
-            Err(error) => {
-                return Err(error).with_context(|| format!("connecting to {}", path.display()));
-            }
-        }
-    }
+/// Sends `request` in one piece: QEMU obeys at the closing bracket, and if it ends then, what were
+/// sent behind that would meet a closed socket.
+fn send(writer: &mut impl Write, request: &Value) -> io::Result<()> {
+    writer.write_all(format!("{request}\n").as_bytes())
 }
 
 /// The words of `xp`'s lines, which read `address: 0x… 0x…`.
@@ -124,6 +141,28 @@ mod tests {
         let text = "0000000000100000: 0x0000000000000001 0xffffffffffffffff\n\
                     0000000000100010: 0x0000000000000003\n";
         assert_eq!(parse_words(text), [1, u64::MAX, 3]);
+    }
+
+    /// A QEMU that has ended as soon as it has all of a request.
+    struct Obedient(Vec<u8>);
+
+    impl Write for Obedient {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if serde_json::from_slice::<Value>(&self.0).is_ok() {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            self.0.extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_behind_a_request_that_ends_qemu() {
+        send(&mut Obedient(Vec::new()), &json!({"execute": "quit"})).unwrap();
     }
 
     #[test]

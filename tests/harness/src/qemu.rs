@@ -17,26 +17,27 @@ pub const PROGRAM: &str = "qemu-system-x86_64";
 /// The model of its own processors.
 const MODEL: &str = "EPYC-Rome,+x2apic,+vgif";
 
-/// QEMU with `machine` and `software`: the serial line is its standard output, the monitor
-/// listens at `monitor`, and the second serial port beside it, with the extension `channel`.
+/// QEMU with `machine` and `software`: the serial line is its standard output, the monitor its
+/// standard input, which must be a socket, and the second serial port listens at `channel`.
 /// What it has to make goes into `folder`.
 pub fn command(
     machine: &Machine,
     software: &Software,
     folder: &Path,
-    monitor: &Path,
+    channel: Option<&Path>,
 ) -> Result<Command> {
     let mut command = leashed(PROGRAM);
     command.args(arguments(machine));
-    command.args(["-chardev", "stdio,id=console,signal=off"]);
+    command.args(["-chardev", "file,id=console,path=/dev/stdout"]);
     command.args(["-serial", "chardev:console", "-monitor", "none"]);
-    let channel = escape(&monitor.with_extension("channel"));
-    command.arg("-chardev");
-    command.arg(format!(
-        "socket,id=channel,path={channel},server=on,wait=off"
-    ));
-    command.args(["-serial", "chardev:channel", "-qmp"]);
-    command.arg(format!("unix:{},server=on,wait=off", monitor.display()));
+    command.args(["-chardev", "socket,id=monitor,fd=0"]);
+    command.args(["-mon", "chardev=monitor,mode=control"]);
+    if let Some(channel) = channel {
+        let path = escape(channel);
+        command.arg("-chardev");
+        command.arg(format!("socket,id=channel,path={path},server=on,wait=off"));
+        command.args(["-serial", "chardev:channel"]);
+    }
     match machine.boot {
         Boot::Direct => {
             command.arg("-kernel").arg(&software.kernel);

@@ -17,13 +17,10 @@ use vdev::ExitReason;
 use super::trace::{self, Trace};
 use crate::count::{self, Plugin};
 use crate::paths::Paths;
-use crate::progress;
 use crate::run::{LISTEN, Prepared};
 
 /// How long a run may take: a million interrupts of a function take a quarter of an hour.
 const LIMIT: Duration = Duration::from_secs(3600);
-/// How it is said that QEMU was not there to be ended (`harness::monitor`).
-const ENDED_EARLY: &str = "asking QEMU to end";
 /// How long QEMU may take to come to an end that is due.
 const END_LIMIT: Duration = Duration::from_secs(120);
 
@@ -84,18 +81,6 @@ pub struct Runner {
     bench: Bench,
 }
 
-/// Measures again, and says so, where the emulator has ended before it was told to: now and then
-/// it does, and no count is left of such a run.
-fn once_more<T>(measure: impl Fn() -> Result<T>) -> Result<T> {
-    measure().or_else(|why| {
-        if !format!("{why:#}").contains(ENDED_EARLY) {
-            return Err(why);
-        }
-        progress::step("Measuring", &format!("it again, for {why:#}"));
-        measure()
-    })
-}
-
 impl Runner {
     /// Builds the plugin; everything else must have been built.
     pub fn new(paths: &Paths) -> Result<Self> {
@@ -114,10 +99,6 @@ impl Runner {
 
     /// Bulkhead with bare guests, one in each partition.
     pub fn guests(&self, name: &str, guests: &[Guest], time: Time) -> Result<Outcome> {
-        once_more(|| self.guests_once(name, guests, time))
-    }
-
-    fn guests_once(&self, name: &str, guests: &[Guest], time: Time) -> Result<Outcome> {
         let bench = self.in_folder(name)?;
         let mut machine = bench.machine_with_nvme()?;
         machine.counts_time = time == Time::Counted;
@@ -128,10 +109,6 @@ impl Runner {
 
     /// Bulkhead with bare guests, until `alpha`, the first, has switched its partition off.
     pub fn beside(&self, name: &str, guests: &[Guest]) -> Result<Beside> {
-        once_more(|| self.beside_once(name, guests))
-    }
-
-    fn beside_once(&self, name: &str, guests: &[Guest]) -> Result<Beside> {
         let bench = self.in_folder(name)?;
         let mut machine = bench.machine_with_nvme()?;
         let traced = bench.folder.join(TRACE);
