@@ -32,8 +32,9 @@ const PIT_ATTEMPTS: u32 = 100_000;
 /// on a busy host may stand still for that long several times in a row.
 const ATTEMPTS: u32 = 20;
 
-/// How long the local APIC's timer is watched.
-const TIMER_SAMPLE_MILLISECONDS: u64 = 1;
+/// The local APIC's timer is watched for this part of a millisecond: what it is set by only
+/// wakes a core, which then looks at the time stamp counter.
+const TIMER_SAMPLES_A_MILLISECOND: u32 = 10;
 
 static TSC_HERTZ: AtomicU64 = AtomicU64::new(0);
 /// The local APIC timer's ticks a millisecond.
@@ -184,9 +185,11 @@ fn pit_has_ended() -> bool {
 
 /// Finds the local APIC timer's frequency; after [`calibrate`], with the local APIC enabled.
 pub fn calibrate_timer() {
+    let sample = tsc_ticks(1).checked_div(TIMER_SAMPLES_A_MILLISECOND.into());
     let ticks = local_apic::measure_timer(|| {
-        wait_for(TIMER_SAMPLE_MILLISECONDS, || false);
+        wait_for_ticks(sample.unwrap_or(0), || false);
     });
+    let ticks = ticks.saturating_mul(TIMER_SAMPLES_A_MILLISECOND);
     TIMER_TICKS.store(ticks.max(1), Ordering::Relaxed);
 }
 
@@ -205,7 +208,7 @@ pub fn sleep(milliseconds: u64) {
 /// Waits in HLT until `condition` holds, at most `milliseconds`; whether it came to hold. On
 /// the housekeeping core only, as [`sleep`].
 pub fn sleep_until(milliseconds: u64, mut condition: impl FnMut() -> bool) -> bool {
-    let ticks = tsc_hertz().saturating_mul(milliseconds) / 1000;
+    let ticks = tsc_ticks(milliseconds);
     let start = read_tsc();
     let mut holds = condition();
     local_apic::start_timer(timer_ticks(1));
@@ -224,8 +227,17 @@ pub fn spin(milliseconds: u64) {
 }
 
 /// Waits until `condition` holds, at most `milliseconds`; whether it came to hold.
-pub fn wait_for(milliseconds: u64, mut condition: impl FnMut() -> bool) -> bool {
-    let ticks = tsc_hertz().saturating_mul(milliseconds) / 1000;
+pub fn wait_for(milliseconds: u64, condition: impl FnMut() -> bool) -> bool {
+    wait_for_ticks(tsc_ticks(milliseconds), condition)
+}
+
+/// The time stamp counter's ticks in `milliseconds`.
+fn tsc_ticks(milliseconds: u64) -> u64 {
+    tsc_hertz().saturating_mul(milliseconds) / 1000
+}
+
+/// As [`wait_for`], for so many ticks of the time stamp counter.
+fn wait_for_ticks(ticks: u64, mut condition: impl FnMut() -> bool) -> bool {
     let start = read_tsc();
     loop {
         if condition() {

@@ -131,7 +131,8 @@ impl TableMemory for FlushedTables {
 #[inline(always)]
 fn entry(table: HostPhysical, index: usize) -> Option<(&'static Ram, u64)> {
     let Pool { ram, .. } = POOL.get()?;
-    let table = table.checked_offset_from(ram.range().start())?;
-    let index = (index < Level::ENTRIES).then_some(index as u64)?;
-    Some((ram, table.checked_add(index.checked_mul(8)?)?))
+    let index = (index % Level::ENTRIES) as u64;
+    // A table below the pool, a page at least, is far behind its end then: `Ram` looks.
+    let offset = table.as_u64().wrapping_sub(ram.range().start().as_u64());
+    Some((ram, offset.wrapping_add(index << 3)))
 }

@@ -23,8 +23,11 @@ impl Inventory {
         if let Some(ecam) = &ecam {
             for bus in ecam.buses() {
                 // Most devices are absent: they must cost little.
-                let present = (0..32).filter(|device| ecam.has_device(bus, *device));
-                functions.extend(present.flat_map(|device| of_device(ecam, bus, device)));
+                for device in 0..32 {
+                    if ecam.has_device(bus, device) {
+                        functions.extend(of_device(ecam, bus, device));
+                    }
+                }
             }
         }
         Self { ecam, functions }
