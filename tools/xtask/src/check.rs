@@ -14,9 +14,9 @@ use crate::progress;
 use crate::run::{self, LISTEN, Prepared, Screen};
 
 /// What the example may take of memory, images apart.
-const MOST_RESIDENT_BYTES: u64 = 1 << 20;
+const MOST_RESIDENT_BYTES: u64 = 640 << 10;
 /// What the example may take of instructions, the clearing of memory apart.
-const MOST_BOOT_INSTRUCTIONS: u64 = 20_000_000;
+const MOST_BOOT_INSTRUCTIONS: u64 = 5_000_000;
 
 /// How long a run may take.
 pub const DEFAULT_LIMIT_SECONDS: u64 = 420;

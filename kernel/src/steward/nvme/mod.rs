@@ -21,6 +21,7 @@ use addr::RequesterId;
 use pci_config::{Bar, header};
 use thiserror::Error;
 
+use crate::host::paging;
 use crate::iommu::Iommu;
 use crate::log;
 use crate::pci::ecam::EcamFunction;
@@ -196,11 +197,18 @@ impl<'a> Steward<'a> {
 }
 
 impl Drop for Steward<'_> {
-    /// Takes the controller's DMA away for good, however the provisioning ended.
+    /// Takes the controller's DMA away for good, however the provisioning ended, and the queue out
+    /// of the address space.
     fn drop(&mut self) {
         header::update_command(&self.config, 0, header::COMMAND_BUS_MASTER);
         if let Err(why) = self.iommu.revoke(self.address) {
             log!("NVMe controller {}: {why}", self.address);
+        }
+        if let Err(why) = paging::unmap(self.queue.memory()) {
+            log!(
+                "NVMe controller {}: its queue stays mapped: {why}",
+                self.address
+            );
         }
     }
 }
