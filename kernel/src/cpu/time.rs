@@ -32,9 +32,10 @@ const PIT_ATTEMPTS: u32 = 100_000;
 /// on a busy host may stand still for that long several times in a row.
 const ATTEMPTS: u32 = 20;
 
-/// The local APIC's timer is watched for this part of a millisecond: what it is set by only
-/// wakes a core, which then looks at the time stamp counter.
-const TIMER_SAMPLES_A_MILLISECOND: u32 = 10;
+/// The local APIC's timer is watched for this part of a millisecond, or longer, if an emulator
+/// stands still meanwhile: what it is set by only wakes a core, which then looks at the time
+/// stamp counter.
+const TIMER_SAMPLES_A_MILLISECOND: u64 = 10;
 
 static TSC_HERTZ: AtomicU64 = AtomicU64::new(0);
 /// The local APIC timer's ticks a millisecond.
@@ -185,11 +186,16 @@ fn pit_has_ended() -> bool {
 
 /// Finds the local APIC timer's frequency; after [`calibrate`], with the local APIC enabled.
 pub fn calibrate_timer() {
-    let sample = tsc_ticks(1).checked_div(TIMER_SAMPLES_A_MILLISECOND.into());
+    let millisecond = tsc_ticks(1);
+    let sample = millisecond.checked_div(TIMER_SAMPLES_A_MILLISECOND);
+    let start = read_tsc();
     let ticks = local_apic::measure_timer(|| {
         wait_for_ticks(sample.unwrap_or(0), || false);
     });
-    let ticks = ticks.saturating_mul(TIMER_SAMPLES_A_MILLISECOND);
+    let passed = read_tsc().wrapping_sub(start);
+    let ticks = u64::from(ticks).saturating_mul(millisecond);
+    let ticks = ticks.checked_div(passed).unwrap_or(0);
+    let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
     TIMER_TICKS.store(ticks.max(1), Ordering::Relaxed);
 }
 

@@ -163,7 +163,7 @@ impl Domain {
     pub fn new(
         iommu: &Iommu,
         index: usize,
-        memory: impl Iterator<Item = (Range<GuestPhysical>, Range<HostPhysical>)>,
+        memory: impl Iterator<Item = vtd::Piece> + Clone,
     ) -> Result<Self, IommuError> {
         let Some(vtd) = &iommu.0 else {
             return Ok(Self::EMPTY);

@@ -50,7 +50,9 @@ impl GuestRam {
     }
 
     /// The pieces: where the guest sees them, and what they are.
-    pub fn pieces(&self) -> impl Iterator<Item = (Range<GuestPhysical>, Range<HostPhysical>)> {
+    pub fn pieces(
+        &self,
+    ) -> impl Iterator<Item = (Range<GuestPhysical>, Range<HostPhysical>)> + Clone {
         self.pieces
             .iter()
             .map(|piece| (piece.guest, piece.ram.range()))

@@ -31,8 +31,12 @@ const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 const PRESENT: u64 = 0b11;
 const WRITABLE: u64 = 1 << 1;
 const LEAF: u64 = 1 << 7;
-/// Both kinds have four levels here.
-const LEVELS: u32 = 4;
+/// The levels of a processor's table.
+const CPU_LEVELS: u32 = 4;
+/// Those of the IOMMU's, for less than 512 GiB; and AW in a context entry's high word, which
+/// says so as two less.
+const IOMMU_LEVELS: u32 = 3;
+const ADDRESS_WIDTH: u64 = 0b111;
 /// One past the highest address of RAM below 4 GiB, the machine's and the guests'.
 const LOW_RAM_END: u64 = 0x8000_0000;
 const LARGE: u64 = 2 << 20;
@@ -62,7 +66,7 @@ pub fn tables_are_as_told(bench: &Bench) -> Result<()> {
     for (space, name, start) in [(1, "alpha", ALPHA_START), (2, "beta", BETA_START)] {
         let told = transcript.partition(name)?;
         let root = nested_table(bench, &mut emulator, space)?;
-        let cpu = Walked::new(&mut emulator, root)?;
+        let cpu = Walked::new(&mut emulator, root, CPU_LEVELS)?;
         cpu.ensure_told(told.cpu_tables)
             .with_context(|| format!("{name}'s CPU"))?;
         cpu.ensure_memory(start)?;
@@ -73,7 +77,7 @@ pub fn tables_are_as_told(bench: &Bench) -> Result<()> {
         transcript.partition("beta")?,
     );
     let root = device_table(&mut emulator)?;
-    let iommu = Walked::new(&mut emulator, root)?;
+    let iommu = Walked::new(&mut emulator, root, IOMMU_LEVELS)?;
     iommu
         .ensure_told(alpha.iommu_tables)
         .context("alpha's IOMMU")?;
@@ -91,9 +95,9 @@ pub fn tables_are_as_told(bench: &Bench) -> Result<()> {
 }
 
 impl Walked {
-    fn new(emulator: &mut Emulator, root: u64) -> Result<Self> {
+    fn new(emulator: &mut Emulator, root: u64, levels: u32) -> Result<Self> {
         let mut walked = Self::default();
-        walked.walk(emulator, (root & ADDRESS, 0), LEVELS)?;
+        walked.walk(emulator, (root & ADDRESS, 0), levels)?;
         Ok(walked)
     }
 
@@ -203,7 +207,13 @@ fn device_table(emulator: &mut Emulator) -> Result<u64> {
     };
     let root = read(ROOT_TABLE_ADDRESS)?;
     let contexts = read(entry(root, BUS))?;
-    let table = read(entry(contexts, FIRST_FUNCTION))?;
+    let context = entry(contexts, FIRST_FUNCTION);
+    let table = read(context)?;
+    let width = read(context.saturating_add(8))? & ADDRESS_WIDTH;
+    ensure!(
+        width.saturating_add(2) == u64::from(IOMMU_LEVELS),
+        "AW is {width}"
+    );
     ensure!(contexts & table & 1 != 0, "the function is not attached");
     Ok(table)
 }

@@ -9,6 +9,7 @@
 //! housekeeping core, never on an exit that repeats.
 
 mod contexts;
+mod domain;
 mod queue;
 mod remapping;
 mod unit;
@@ -16,17 +17,18 @@ mod unit;
 extern crate alloc;
 use alloc::vec::Vec;
 
-use addr::{GuestPhysical, HostPhysical, IoVirtual, PageSize, Range, RequesterId};
-use page_table::{Access, Leaves, MemoryKind, PageTable, SecondStage};
+use addr::RequesterId;
 use spin::Mutex;
 use vdev::message::Interrupt;
 use vtd::{ContextEntry, Descriptor, Dmar, DomainId, FaultRecord, InterruptRemappingEntry};
 
 use super::{InterruptBlock, IommuError};
-use crate::host::frames::FlushedTables;
 use contexts::Contexts;
+use domain::Abilities;
 use remapping::Remapping;
 use unit::Unit;
+
+pub use domain::{Domain, Piece};
 
 /// The domain of a steward's queue. Stewards work one after another.
 pub const STEWARD_DOMAIN: u16 = 1;
@@ -38,18 +40,10 @@ pub struct Vtd {
     units: Vec<Unit>,
     contexts: Mutex<Contexts>,
     remapping: Mutex<Remapping>,
-    largest_page: PageSize,
+    abilities: Abilities,
     /// Where firmware keeps memory of its own reachable: the first step to the function, and
     /// whether that is the function itself.
     reserved: Vec<(RequesterId, bool)>,
-}
-
-/// What some functions reach.
-pub struct Domain {
-    id: DomainId,
-    table: HostPhysical,
-    /// What its table is made of.
-    pub leaves: Leaves,
 }
 
 impl Vtd {
@@ -75,11 +69,6 @@ impl Vtd {
         if units.is_empty() {
             return Err(IommuError::Missing("remapping unit for PCI segment 0"));
         }
-        let largest_page = units
-            .iter()
-            .map(Unit::largest_page)
-            .min()
-            .unwrap_or(PageSize::Size4KiB);
         let reserved = dmar.reserved_memory().flat_map(|region| region.scopes);
         let reserved = reserved.filter_map(|scope| {
             let mut path = scope.path();
@@ -88,7 +77,7 @@ impl Vtd {
             Some((first, path.next().is_none()))
         });
         Ok(Self {
-            largest_page,
+            abilities: Abilities::of(&units),
             reserved: reserved.collect(),
             contexts: Mutex::new(contexts),
             remapping: Mutex::new(remapping),
@@ -100,7 +89,7 @@ impl Vtd {
     pub fn new_domain(
         &self,
         number: u16,
-        memory: impl Iterator<Item = (Range<GuestPhysical>, Range<HostPhysical>)>,
+        memory: impl Iterator<Item = Piece> + Clone,
     ) -> Result<Domain, IommuError> {
         if self
             .units
@@ -109,26 +98,7 @@ impl Vtd {
         {
             return Err(IommuError::Missing("domain left"));
         }
-        let mut table = PageTable::<SecondStage>::new(&mut FlushedTables, self.largest_page)
-            .ok_or(IommuError::OutOfFrames)?;
-        for (guest, host) in memory {
-            let from = IoVirtual::new(guest.start().as_u64());
-            let access = Access::READ | Access::WRITE;
-            table
-                .map(
-                    &mut FlushedTables,
-                    from,
-                    host,
-                    access,
-                    MemoryKind::WriteBack,
-                )
-                .map_err(IommuError::Map)?;
-        }
-        Ok(Domain {
-            id: DomainId(number),
-            table: table.root(),
-            leaves: table.leaves(),
-        })
+        Domain::new(DomainId(number), self.abilities, memory)
     }
 
     /// Lets the function at `address` reach `domain`, and nothing else.
@@ -144,8 +114,7 @@ impl Vtd {
         if is_reserved {
             return Err(IommuError::ReservedMemory(address));
         }
-        let entry = ContextEntry::second_stage(domain.table, unit::ADDRESS_WIDTH, domain.id);
-        self.contexts.lock().set(address, entry)?;
+        self.contexts.lock().set(address, domain.entry())?;
         self.forget(domain.id)
     }
 

@@ -10,8 +10,8 @@ use vtd::registers::{
     ROOT_TABLE_ADDRESS,
 };
 use vtd::{
-    AddressWidth, Capability, Descriptor, ExtendedCapability, FaultRecord, FaultStatus,
-    GlobalCommand, GlobalStatus, RemappingTable, tables,
+    Capability, Descriptor, ExtendedCapability, FaultRecord, FaultStatus, GlobalCommand,
+    GlobalStatus, RemappingTable, tables,
 };
 
 use super::super::IommuError;
@@ -19,9 +19,6 @@ use super::queue::InvalidationQueue;
 use crate::cpu::{local_apic, time};
 use crate::host::paging;
 use crate::host::physical::Registers;
-
-/// The width of all second-stage tables.
-pub const ADDRESS_WIDTH: AddressWidth = AddressWidth::BITS_48;
 
 /// A unit's registers are one page at least; no register used here lies outside.
 const REGISTER_BYTES: u64 = 4096;
@@ -51,10 +48,6 @@ impl Unit {
         let capability = Capability(registers.read_u64(CAPABILITY));
         let extended = ExtendedCapability(registers.read_u64(EXTENDED_CAPABILITY));
         let required = [
-            (
-                capability.supports_48_bits(),
-                "second-stage tables of 4 levels (SAGAW)",
-            ),
             (
                 extended.supports_queued_invalidation(),
                 "queued invalidation (ECAP.QI)",
@@ -240,6 +233,16 @@ impl Unit {
     /// How many domain identifiers the unit has.
     pub fn domains(&self) -> u32 {
         self.capability.domains()
+    }
+
+    /// Whether second-stage tables may have 3 levels.
+    pub const fn supports_39_bits(&self) -> bool {
+        self.capability.supports_39_bits()
+    }
+
+    /// Whether second-stage tables may have 4 levels.
+    pub const fn supports_48_bits(&self) -> bool {
+        self.capability.supports_48_bits()
     }
 
     /// The largest leaf of a second-stage table.
