@@ -45,7 +45,7 @@ use crate::vcpu::counters::Counters;
 use devices::synthetic::Model;
 
 /// What is kept of a guest's output.
-pub const CONSOLE_BYTES: usize = 8 * 1024 - 8;
+pub const CONSOLE_BYTES: usize = 16 * 1024 - 8;
 
 /// What a partition's second-stage tables are made of.
 #[derive(Debug, Clone, Copy)]
