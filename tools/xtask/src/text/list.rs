@@ -15,8 +15,14 @@ pub fn print(findings: &Findings) -> Result<()> {
     for (back_end, verdict) in &findings.verdicts {
         let parts = [
             ("stays", &verdict.stays),
-            ("overwritten by seal: guests' exits and starts", &verdict.sealed),
-            ("overwritten after boot, and unmapped: boot, and the other back end", &verdict.past),
+            (
+                "overwritten by seal: guests' exits and starts",
+                &verdict.sealed,
+            ),
+            (
+                "overwritten after boot, and unmapped: boot, and the other back end",
+                &verdict.past,
+            ),
         ];
         writeln!(output, "{}: {} bytes", back_end.name, graph.text_bytes())?;
         for (what, functions) in parts {
