@@ -64,14 +64,7 @@ mod tests {
 
     fn change(value: u64, spread_percent: u64) -> Change {
         let baseline = Baseline::from([("exits".to_owned(), 100)]);
-        let measure = Measure {
-            name: "exits",
-            what: "",
-            value,
-            goal: 0,
-            spread_percent,
-        };
-        compare(&baseline, &measure)
+        compare(&baseline, &Measure::of_a_test(value, spread_percent))
     }
 
     #[test]

@@ -29,6 +29,20 @@ pub struct Measure {
     pub spread_percent: u64,
 }
 
+#[cfg(test)]
+impl Measure {
+    /// One by the name of `exits`, for tests of what is done with it.
+    pub const fn of_a_test(value: u64, spread_percent: u64) -> Self {
+        Self {
+            name: "exits",
+            what: "",
+            value,
+            goal: 0,
+            spread_percent,
+        }
+    }
+}
+
 /// Everything measured.
 #[derive(Debug, Clone, Default)]
 pub struct Results {

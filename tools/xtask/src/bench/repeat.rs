@@ -52,15 +52,8 @@ mod tests {
     use super::*;
 
     fn run(value: u64, spread_percent: u64) -> Results {
-        let measure = Measure {
-            name: "exits",
-            what: "",
-            value,
-            goal: 0,
-            spread_percent,
-        };
         Results {
-            measures: vec![measure],
+            measures: vec![Measure::of_a_test(value, spread_percent)],
             ..Results::default()
         }
     }
