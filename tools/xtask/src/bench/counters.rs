@@ -110,13 +110,24 @@ impl Said {
 
     /// The numbers of its lines `NAME: VALUE TIMES`.
     pub fn histogram(&self, name: &str) -> Result<BTreeMap<u64, u64>> {
-        let lines = self.lines.iter();
-        let told = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let parse = |line: &str| -> Result<(u64, u64)> {
             let (value, times) = line.split_once(' ').context("not two numbers")?;
             Ok((value.parse()?, times.parse()?))
         };
-        told.map(parse).collect()
+        self.told(name).map(parse).collect()
+    }
+
+    /// The number of its line `NAME: NUMBER`.
+    pub fn number(&self, name: &str) -> Result<u64> {
+        let told = self.told(name).next();
+        let told = told.with_context(|| format!("no line `{name}: `"))?;
+        told.parse()
+            .with_context(|| format!("{told} is not a number"))
+    }
+
+    fn told(&self, name: &str) -> impl Iterator<Item = &str> {
+        let lines = self.lines.iter();
+        lines.filter_map(move |line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
@@ -145,5 +156,13 @@ mod tests {
         let read = said(&lines).histogram("late").unwrap();
         assert_eq!(read, BTreeMap::from([(31, 999), (47, 1)]));
         assert!(said(&["late: x"]).histogram("late").is_err());
+    }
+
+    #[test]
+    fn a_number_that_was_not_told_is_an_error() {
+        let said = said(&["waited: 3", "late: x"]);
+        assert_eq!(said.number("waited").unwrap(), 3);
+        assert!(said.number("wait").is_err());
+        assert!(said.number("late").is_err());
     }
 }

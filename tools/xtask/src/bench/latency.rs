@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use cases::plans::Guest;
 use serde_json::{Value, json};
 
@@ -39,6 +39,8 @@ pub struct Run {
     /// Jumps of the clock that interrupts fell into: how long in ticks, as a power of two, and
     /// how often.
     pub jumps: BTreeMap<u64, u64>,
+    /// How many interrupts came later than the processor could have taken them.
+    pub waited: u64,
     /// How often the neighbour began anew.
     pub restarts: u64,
 }
@@ -69,16 +71,16 @@ impl Latency {
         })
     }
 
-    /// The largest lateness alone and beside the neighbour.
-    pub fn largest(&self) -> Result<[u64; 2]> {
-        Ok([self.alone.largest()?, self.beside.largest()?])
-    }
-
     /// Both runs for programs.
     pub fn json(&self) -> Value {
-        let [alone, beside] = [&self.alone, &self.beside].map(
-            |run| json!({"late_ticks": run.late, "jumps": run.jumps, "restarts": run.restarts}),
-        );
+        let [alone, beside] = [&self.alone, &self.beside].map(|run| {
+            json!({
+                "late_ticks": run.late,
+                "jumps": run.jumps,
+                "waited": run.waited,
+                "restarts": run.restarts,
+            })
+        });
         json!({"alone": alone, "beside": beside})
     }
 
@@ -131,17 +133,14 @@ impl Axis {
 
 impl Run {
     fn new(said: &Said) -> Result<Self> {
+        let late = said.histogram("late")?;
+        ensure!(!late.is_empty(), "no interrupt was taken");
         Ok(Self {
-            late: said.histogram("late")?,
+            late,
             jumps: said.histogram("jump")?,
+            waited: said.number("waited")?,
             restarts: said.restarts,
         })
-    }
-
-    fn largest(&self) -> Result<u64> {
-        let last = self.late.last_key_value();
-        last.map(|(ticks, _)| *ticks)
-            .context("no interrupt was taken")
     }
 
     fn draw(&self, drawing: &mut Drawing, (title, class): (&str, &str), axis: &Axis) {
@@ -172,13 +171,13 @@ mod tests {
         let run = |late: &[(u64, u64)], jumps: &[(u64, u64)]| Run {
             late: late.iter().copied().collect(),
             jumps: jumps.iter().copied().collect(),
+            waited: 0,
             restarts: 7,
         };
         let latency = Latency {
             alone: run(&[(37, 10), (61, 5)], &[]),
             beside: run(&[(37, 10), (80, 1)], &[(32768, 2)]),
         };
-        assert_eq!(latency.largest().unwrap(), [61, 80]);
         let chart = latency.draw();
         for text in [
             "15 interrupts alone: at most 61",
@@ -188,6 +187,19 @@ mod tests {
         ] {
             assert!(chart.contains(text), "{text}");
         }
-        assert!(Latency::default().largest().is_err());
+    }
+
+    #[test]
+    fn a_run_without_interrupts_is_an_error() {
+        let said = |lines: &[&str]| Said {
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            restarts: 0,
+        };
+        assert_eq!(
+            Run::new(&said(&["late: 9 1", "waited: 2"])).unwrap().waited,
+            2
+        );
+        assert!(Run::new(&said(&["waited: 0"])).is_err());
+        assert!(Run::new(&said(&["late: 9 1"])).is_err());
     }
 }
