@@ -49,7 +49,7 @@ pub enum BootError {
     #[error("Bulkhead's own address space: {0:?}")]
     Paging(MapError),
     /// Time cannot be measured.
-    #[error("{0}")]
+    #[error("{0}; enable the PIT (8254) in the firmware, or under QEMU leave out -machine pit=off")]
     Time(&'static str),
     /// The page where application processors start is not RAM.
     #[error("the firmware keeps the page at 0x8000, where application processors start")]

@@ -27,10 +27,10 @@ const PORT_B_GATE: u8 = 1 << 0;
 const PORT_B_SPEAKER: u8 = 1 << 1;
 const PORT_B_OUTPUT: u8 = 1 << 5;
 /// Port reads take about 1 µs: far more than a trial's of them means that no PIT counts.
-const PIT_ATTEMPTS: u32 = 100_000;
+const PIT_ATTEMPTS: u32 = 20_000;
 /// How often a measurement is begun anew that took so long that the PIT ran out: an emulator
 /// on a busy host may stand still for that long several times in a row.
-const ATTEMPTS: u32 = 20;
+const ATTEMPTS: u32 = 100;
 
 /// The local APIC's timer is watched for this part of a millisecond, or longer, if an emulator
 /// stands still meanwhile: what it is set by only wakes a core, which then looks at the time

@@ -185,4 +185,5 @@ pub const ALL: &[Case] = &[
         unfit_machine::without_interrupt_remapping,
     )
     .needing(&[Need::Iommu]),
+    Case::new("machine_without_timer", unfit_machine::without_timer).needing(&[Need::NoTimer]),
 ];

@@ -64,6 +64,19 @@ pub fn without_interrupt_remapping(bench: &Bench) -> Result<()> {
     )
 }
 
+/// A machine without a PIT, whose processors do not tell how fast their clock is.
+pub fn without_timer(bench: &Bench) -> Result<()> {
+    let extra = ["-machine", "pit=off"].map(str::to_owned).to_vec();
+    is_refused(
+        &Machine {
+            extra,
+            ..bench.machine()
+        },
+        bench,
+        "no PIT answers",
+    )
+}
+
 /// The plan wants an IOMMU; the line names `what` and goes on to say what to do.
 fn is_refused(machine: &Machine, bench: &Bench, what: &str) -> Result<()> {
     let plan = plans::source(machine, &plans::two_hellos());

@@ -25,6 +25,8 @@ pub enum Need {
     Iommu,
     /// A monitor, which looks at the machine from outside and raises faults in it.
     Monitor,
+    /// A machine that can be had without a programmable interval timer.
+    NoTimer,
 }
 
 impl Platform {
@@ -44,6 +46,7 @@ impl Platform {
             (Self::Bochs(_), Need::Nvme) => Some("no PCI Express, so no functions to give"),
             (Self::Bochs(_), Need::Iommu) => Some("no IOMMU"),
             (Self::Bochs(_), Need::Monitor) => Some("no monitor to look from outside"),
+            (Self::Bochs(_), Need::NoTimer) => Some("no way to leave the PIT out"),
         }
     }
 
