@@ -110,7 +110,7 @@ impl Foundation {
             .iter()
             .flat_map(|partition| partition.memory.iter().copied());
         let pool = memory_map
-            .find(frames::pool_bytes(firmware.processors.len()), owned)
+            .find(frames::pool_bytes(cores(plan).count()), owned)
             .ok_or(BootError::NoMemory)?;
         memory_map.reserve(pool);
         // SAFETY: the firmware calls it usable RAM; it is neither the kernel's image nor the
@@ -225,16 +225,21 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
     )
     .map_err(BootError::Iommu)?;
     let inventory = Inventory::read(Ecam::map(&foundation.firmware.ecam));
-    let mut others = foundation.firmware.processors.clone();
-    // Firmware may list a processor twice, as local APIC and as x2APIC.
-    others.sort_unstable();
-    others.dedup();
-    others.retain(|id| *id != found);
-    let starts = others.iter().filter_map(|id| wake(*id)).collect();
+    let processors = &foundation.firmware.processors;
+    let mut starts = Vec::new();
+    for id in processors.iter().copied().filter(|id| *id != found) {
+        if cores(foundation.plan).any(|wanted| wanted == id) {
+            starts.extend(wake(id));
+        } else {
+            // Wherever the firmware left it, it must not go on in what becomes a partition's memory.
+            local_apic::send_init(id);
+        }
+    }
     log!(
-        "{} on {} cores",
+        "{} on {} of {} cores",
         B::NAME,
-        foundation.firmware.processors.len()
+        starts.len().saturating_add(1),
+        processors.len()
     );
     if let Some(caution) = B::caution() {
         log!("caution: {caution}");
@@ -244,6 +249,12 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
         inventory,
         starts,
     })
+}
+
+/// The cores that partitions are to have.
+fn cores(plan: &Plan) -> impl Iterator<Item = ApicId> {
+    let partitions = plan.partitions.iter();
+    partitions.flat_map(|partition| partition.cores.iter().copied())
 }
 
 /// Brings one core up; a core that does not come is reported and missing from then on.

@@ -11,7 +11,7 @@ use super::physical;
 
 /// What Bulkhead takes from the tables.
 pub struct Firmware {
-    /// All enabled processors.
+    /// All enabled processors, in order.
     pub processors: Vec<ApicId>,
     /// The windows onto configuration space; empty if the machine has none.
     pub ecam: Vec<EcamRegion>,
@@ -53,9 +53,12 @@ pub fn read(rsdp: Option<u64>) -> Result<Firmware, FirmwareError> {
     let tables: Vec<&'static [u8]> = addresses.filter_map(whole_table).collect();
     let find = |signature: &[u8; 4]| tables.iter().find(|table| table.starts_with(signature));
     let madt = find(b"APIC").ok_or(FirmwareError::Missing("MADT"))?;
-    let processors = acpi::processors(madt)
+    let mut processors: Vec<_> = acpi::processors(madt)
         .map_err(|why| FirmwareError::Bad("MADT", why))?
         .collect();
+    // One may be listed twice, as local APIC and as x2APIC.
+    processors.sort_unstable();
+    processors.dedup();
     let ecam = match find(b"MCFG") {
         Some(mcfg) => acpi::ecam_regions(mcfg)
             .map_err(|why| FirmwareError::Bad("MCFG", why))?

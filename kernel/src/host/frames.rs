@@ -12,12 +12,12 @@ use spin::Once;
 
 use super::physical::Ram;
 
-/// What the pool has in bytes for partitions, and for each core's stacks: an upper bound, of
-/// which only what is used counts as resident.
+/// What the pool has in bytes for partitions and the housekeeping core, and for each further
+/// core's stacks: an upper bound, of which only what is used counts as resident.
 const PARTITION_BYTES: u64 = 4 << 20;
 const CORE_BYTES: u64 = 64 << 10;
 
-/// The size in bytes of the pool for a machine with `cores` cores.
+/// The size in bytes of the pool for partitions that have `cores` cores.
 pub const fn pool_bytes(cores: usize) -> u64 {
     PARTITION_BYTES.saturating_add(CORE_BYTES.saturating_mul(cores as u64))
 }

@@ -4,16 +4,35 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::message::Message;
-use harness::{Bench, Event, Record};
+use harness::{Bench, Event, Machine, Record};
 
 use crate::plans;
 
 /// Longer than two bare guests ever take.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// More processors than Bulkhead would have memory at boot for, if it took them all.
+const MANY: u32 = 200;
+
 /// Both print their line and power off; Bulkhead says that every partition has stopped.
 pub fn both_partitions_pass(bench: &Bench) -> Result<()> {
-    let mut emulator = plans::start(bench, &plans::two_hellos())?;
+    pass(&bench.machine(), bench)
+}
+
+/// As [`both_partitions_pass`] on a machine with many processors, which no partition has.
+pub fn both_partitions_pass_among_many(bench: &Bench) -> Result<()> {
+    let processors = MANY;
+    pass(
+        &Machine {
+            processors,
+            ..bench.machine()
+        },
+        bench,
+    )
+}
+
+fn pass(machine: &Machine, bench: &Bench) -> Result<()> {
+    let mut emulator = bench.start(machine, &plans::source(machine, &plans::two_hellos()))?;
     let mut record = Record::default();
     let mut passed = Vec::new();
     emulator.wait_for("the end of both partitions", LIMIT, |message| {

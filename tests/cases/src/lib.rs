@@ -165,6 +165,8 @@ pub const ALL: &[Case] = &[
     Case::new("plan_misfit", plan_misfit::costs_the_misfits_only).needing(NVME),
     Case::new("firmware_multiboot2", firmware::grub_starts_it),
     Case::new("hello", hello::both_partitions_pass),
+    Case::new("many_processors", hello::both_partitions_pass_among_many)
+        .needing(&[Need::Processors]),
     Case::new("module_absent", unusable_module::absent),
     Case::new("module_not_a_bundle", unusable_module::not_a_bundle),
     Case::new("module_damaged_table", unusable_module::damaged_table),

@@ -27,6 +27,8 @@ pub enum Need {
     Monitor,
     /// A machine that can be had without a programmable interval timer.
     NoTimer,
+    /// As many processors as a large server has.
+    Processors,
 }
 
 impl Platform {
@@ -46,6 +48,7 @@ impl Platform {
             (Self::Bochs(_), Need::Nvme) => Some("no PCI Express, so no functions to give"),
             (Self::Bochs(_), Need::Iommu) => Some("no IOMMU"),
             (Self::Bochs(_), Need::Monitor) => Some("no monitor to look from outside"),
+            (Self::Bochs(_), Need::Processors) => Some("few processors, as built"),
             (Self::Bochs(_), Need::NoTimer) => Some("no way to leave the PIT out"),
         }
     }

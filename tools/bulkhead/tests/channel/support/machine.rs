@@ -152,7 +152,7 @@ impl Machine {
             events: Vec::new(),
             first_event: 0,
             faults: Vec::new(),
-            log: b"[bulkhead] SVM on 4 cores\n".to_vec(),
+            log: b"[bulkhead] SVM on 4 of 4 cores\n".to_vec(),
             asked: Vec::new(),
             asker: None,
             booted: Instant::now(),
