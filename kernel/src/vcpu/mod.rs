@@ -103,7 +103,7 @@ pub enum Exit {
     DeliveryFault,
     /// The CPU refused to enter the guest, because of `why`.
     EntryFailure { code: u64, why: &'static str },
-    /// Anything else, with the manual's name for it.
+    /// Anything else, with the manual's name for what is known to come.
     Unknown { code: u64, name: &'static str },
 }
 

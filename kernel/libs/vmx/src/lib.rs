@@ -49,4 +49,4 @@ pub use guest_state::{
     GuestState,
 };
 pub use instruction_error::InstructionError;
-pub use resolve::{Controls, Options, Unmet};
+pub use resolve::{Controls, Unmet};
