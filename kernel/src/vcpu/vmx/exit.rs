@@ -3,13 +3,12 @@
 
 use addr::GuestPhysical;
 use vmx::{
-    BLOCKING_BY_NMI, ControlRegisterAccess, EptViolation, EventInjection, ExitReason, GuestState,
-    InstructionError, IoExit, Vmcs, failing_check, field,
+    BLOCKING_BY_NMI, ControlRegisterAccess, EptViolation, EventInjection, ExitReason,
+    InstructionError, IoExit, Vmcs, field,
 };
 
 use super::super::{Direction, Exit, MemoryFault, PortAccess, Registers};
 use super::enter::Entered;
-use super::features;
 use super::region::Current;
 use super::state;
 
@@ -29,7 +28,7 @@ pub fn decode(
     }
     let reason = ExitReason(vmcs.read(field::EXIT_REASON));
     if reason.is_entry_failure() {
-        return (entry_failure(vmcs, reason), None);
+        return (entry_failure(reason), None);
     }
     let exit = match reason {
         ExitReason::CPUID => Exit::Cpuid,
@@ -82,15 +81,13 @@ fn without_length(vmcs: &mut Current<'_>, reason: ExitReason) -> Exit {
 }
 
 /// The CPU refused the guest's state, or had a machine check on the way.
-fn entry_failure(vmcs: &Current<'_>, reason: ExitReason) -> Exit {
+fn entry_failure(reason: ExitReason) -> Exit {
     if reason.basic() == ExitReason::MACHINE_CHECK_DURING_ENTRY {
         return Exit::MachineCheck;
     }
-    let limits = features::entry_limits(state::is_long(vmcs));
-    let failing = failing_check(&GuestState::load(vmcs), &limits);
     Exit::EntryFailure {
         code: reason.0.into(),
-        why: failing.unwrap_or_else(|| reason.name()),
+        why: reason.name(),
     }
 }
 

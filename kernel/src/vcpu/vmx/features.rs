@@ -3,7 +3,7 @@
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 
 use addr::PageSize;
-use vmx::{Capabilities, Controls, EntryLimits, Secondary, msr};
+use vmx::{Capabilities, Controls, Secondary, msr};
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::Msr;
 
@@ -67,15 +67,6 @@ pub fn capabilities() -> Capabilities {
 /// The control words for this core, which `check` has found to be possible.
 pub fn controls() -> Option<Controls> {
     Controls::resolve(&capabilities(), optional()).ok()
-}
-
-/// What VM entry's checks of a guest depend on.
-pub fn entry_limits(is_long: bool) -> EntryLimits {
-    EntryLimits {
-        capabilities: capabilities(),
-        physical_address_bits: __cpuid(0x8000_0008).eax & 0xff,
-        is_long,
-    }
 }
 
 /// The largest leaf of the extended page tables.
