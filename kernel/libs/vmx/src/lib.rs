@@ -3,8 +3,8 @@
 //! Key types: [`Field`], a VMCS field whose width and access are in its type, and [`Vmcs`],
 //! through which fields are read and written; [`Capabilities`], what the CPU can do, and
 //! [`Controls`], the control words resolved from it; [`MsrBitmap`] and [`IoBitmaps`], which
-//! begin at deny-all; [`ExitReason`] with the decoders of its qualification ([`IoExit`],
-//! [`EptViolation`], [`ControlRegisterAccess`]); [`EventInjection`]; [`guest_state`], which tests
+//! begin at deny-all; [`ExitReason`] with the decoders of its
+//! qualification ([`exit_qualification`]); [`EventInjection`]; [`guest_state`], which tests
 //! hold against the checks that VM entry makes of it; [`EptPointer`].
 //!
 //! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3, order
@@ -24,7 +24,7 @@ mod controls;
 mod entry_check;
 mod ept_pointer;
 mod event;
-mod exit_qualification;
+pub mod exit_qualification;
 mod exit_reason;
 pub mod field;
 pub mod guest_state;
@@ -41,7 +41,6 @@ pub use capabilities::{Allowed, Capabilities};
 pub use controls::{EntryControls, ExitControls, PinBased, ProcessorBased, Secondary};
 pub use ept_pointer::EptPointer;
 pub use event::EventInjection;
-pub use exit_qualification::{ControlRegisterAccess, EptViolation, IoExit};
 pub use exit_reason::ExitReason;
 pub use field::{Field, Vmcs};
 pub use guest_state::{

@@ -3,11 +3,10 @@
 
 use addr::GuestPhysical;
 use vmx::{
-    BLOCKING_BY_NMI, ControlRegisterAccess, EptViolation, EventInjection, ExitReason,
-    InstructionError, IoExit, Vmcs, field,
+    BLOCKING_BY_NMI, EventInjection, ExitReason, InstructionError, Vmcs, exit_qualification, field,
 };
 
-use super::super::{Direction, Exit, MemoryFault, PortAccess, Registers};
+use super::super::{Exit, PortAccess, Registers};
 use super::enter::Entered;
 use super::region::Current;
 use super::state;
@@ -103,45 +102,31 @@ fn edx_eax(registers: &Registers) -> u64 {
 }
 
 fn port_access(vmcs: &Current<'_>) -> PortAccess {
-    let io = IoExit::decode(vmcs.read(field::EXIT_QUALIFICATION));
     let length: u64 = vmcs.read(field::EXIT_INSTRUCTION_LENGTH).into();
-    PortAccess {
-        port: io.port,
-        bytes: io.bytes,
-        direction: if io.input {
-            Direction::In
-        } else {
-            Direction::Out
-        },
-        string: io.string,
-        repeat: io.repeat,
-        next_rip: state::next_rip(vmcs, length),
-    }
+    let qualification = vmcs.read(field::EXIT_QUALIFICATION);
+    exit_qualification::port_access(qualification, state::next_rip(vmcs, length))
 }
 
 /// Second-stage tables do not change while a guest runs: what faulted in an event's delivery
 /// will again.
 fn ept_violation(vmcs: &mut Current<'_>) -> Exit {
-    let violation = EptViolation::decode(vmcs.read(field::EXIT_QUALIFICATION));
+    let qualification = vmcs.read(field::EXIT_QUALIFICATION);
     if EventInjection::is_valid(vmcs.read(field::IDT_VECTORING_INFORMATION)) {
         return Exit::DeliveryFault;
     }
-    if violation.nmi_unblocked {
+    if exit_qualification::has_unblocked_nmi(qualification) {
         let blocking = vmcs.read(field::GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI;
         vmcs.write(field::GUEST_INTERRUPTIBILITY, blocking);
     }
-    Exit::Memory(MemoryFault {
-        address: GuestPhysical::new(vmcs.read(field::GUEST_PHYSICAL_ADDRESS)),
-        fetch: violation.instruction_fetch,
-        during_walk: violation.during_table_walk,
-    })
+    let address = GuestPhysical::new(vmcs.read(field::GUEST_PHYSICAL_ADDRESS));
+    Exit::Memory(exit_qualification::memory_fault(qualification, address))
 }
 
 /// A guest wants another value in a bit that VMX operation fixes. CR0.NE it gets, in the read
 /// shadow: the instruction, repeated, then does not exit. Those of CR4 it does not get.
 fn control_register_access(vmcs: &mut Current<'_>) -> Exit {
-    let access = ControlRegisterAccess::decode(vmcs.read(field::EXIT_QUALIFICATION));
-    if access.register != 0 {
+    let qualification = vmcs.read(field::EXIT_QUALIFICATION);
+    if exit_qualification::control_register(qualification) != 0 {
         return Exit::ForbiddenControl;
     }
     let shadow = vmcs.read(field::CR0_READ_SHADOW) ^ vmx::CR0_HOST_OWNED;
