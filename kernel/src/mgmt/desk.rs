@@ -1,6 +1,6 @@
 //! Carrying requests out.
 
-use lifecycle::{Failure, Refused};
+use lifecycle::{Failure, Refused, Wish};
 use mgmt_proto::{
     Answer, Asker, BODY_BYTES, Bytes, Counters, Details, Error, ExitCounts, FunctionStatus,
     Handler, Health, Hello, Items, MAX_DATA, Name, Page, Request, Resources, StopManner, Summary,
@@ -66,9 +66,9 @@ impl Desk<'_> {
             Request::List { from } => Ok(self.list(from)),
             Request::Show { partition } => self.show(partition),
             Request::Counters { from } => Ok(self.counters(from)),
-            Request::Start { partition } => self.start(partition),
-            Request::Stop { partition, manner } => self.stop(partition, manner),
-            Request::Restart { partition, manner } => self.restart(partition, manner),
+            Request::Start { partition } => self.wish(partition, Wish::Start, StopManner::Forced),
+            Request::Stop { partition, manner } => self.wish(partition, Wish::Stop, manner),
+            Request::Restart { partition, manner } => self.wish(partition, Wish::Restart, manner),
             Request::ConsoleRead { partition, from } => self.read_console(partition, from),
             Request::ConsoleWrite { partition, bytes } => self.write_console(partition, bytes),
             Request::Events { from } => Ok(Answer::Events(self.records.events(from, self.scratch))),
@@ -177,38 +177,20 @@ impl Desk<'_> {
         Answer::Counters(Page::new(self.scratch, first, end, counters))
     }
 
-    fn start(&mut self, name: Name) -> Result<Answer<'_>, Error> {
-        let now = self.now;
-        self.custody(name)?
-            .request_start(now)
-            .map_err(wire::refused)?;
-        Ok(Answer::Done)
-    }
-
-    fn stop(&mut self, name: Name, manner: StopManner) -> Result<Answer<'_>, Error> {
+    fn wish(&mut self, name: Name, wish: Wish, manner: StopManner) -> Result<Answer<'_>, Error> {
         let now = self.now;
         let custody = self.custody(name)?;
-        match patience(manner) {
-            Some(patience) => {
+        let until = match manner {
+            StopManner::Asked {
+                timeout_milliseconds,
+            } => {
                 ask(custody)?;
-                custody.request_polite_stop(now.saturating_add(patience), now);
+                Some(now.saturating_add(timeout_milliseconds.into()))
             }
-            None => custody.request_stop(now),
-        }
-        Ok(Answer::Done)
-    }
-
-    fn restart(&mut self, name: Name, manner: StopManner) -> Result<Answer<'_>, Error> {
-        let now = self.now;
-        let custody = self.custody(name)?;
-        let requested = match patience(manner) {
-            Some(patience) => {
-                ask(custody)?;
-                custody.request_polite_restart(now.saturating_add(patience), now)
-            }
-            None => custody.request_restart(now),
+            StopManner::Forced => None,
         };
-        requested.map_err(wire::refused)?;
+        let noted = custody.request(wish, until, now);
+        noted.map_err(wire::refused)?;
         Ok(Answer::Done)
     }
 
@@ -256,16 +238,6 @@ fn find(custodies: &[Custody], name: Name) -> Result<&Custody, Error> {
     let mut custodies = custodies.iter();
     let found = custodies.find(|custody| name == *custody.partition.name.as_str());
     found.ok_or(Error::UnknownPartition)
-}
-
-/// How many milliseconds a guest that is asked is waited for; `None` if it is not asked.
-fn patience(manner: StopManner) -> Option<u64> {
-    match manner {
-        StopManner::Asked {
-            timeout_milliseconds,
-        } => Some(timeout_milliseconds.into()),
-        StopManner::Forced => None,
-    }
 }
 
 /// A guest that cannot be asked is not stopped: who asks politely does not mean to force it. In a

@@ -6,7 +6,7 @@
 
 use core::sync::atomic::Ordering;
 
-use lifecycle::{Afterwards, Answer, Failure, Lifecycle, Refused, State, StopCause};
+use lifecycle::{Afterwards, Answer, Failure, Lifecycle, Refused, State, StopCause, Wish};
 
 use super::Partition;
 use super::pristine::Pristine;
@@ -68,25 +68,9 @@ impl Custody {
         self.afterwards
     }
 
-    /// The administrator wants it to run.
-    ///
-    /// # Errors
-    /// It cannot be started any more.
-    pub fn request_start(&mut self, now: u64) -> Result<(), Refused> {
-        let answer = self.lifecycle.request_start(now)?;
-        self.obey(answer);
-        Ok(())
-    }
-
     /// From now on nothing is started.
     pub const fn seal(&mut self) {
         self.lifecycle.seal();
-    }
-
-    /// The administrator wants it to stop.
-    pub fn request_stop(&mut self, now: u64) {
-        let answer = self.lifecycle.request_stop(now);
-        self.obey(answer);
     }
 
     /// Asks its guest, if one runs, to switch itself off; false if that one cannot be asked.
@@ -94,27 +78,13 @@ impl Custody {
         !self.lifecycle.runs() || self.partition.press_power_button()
     }
 
-    /// The administrator wants it to stop, has asked its guest, and forces it at the time
-    /// `until`.
-    pub fn request_polite_stop(&mut self, until: u64, now: u64) {
-        self.lifecycle.request_polite_stop(until, now);
-    }
-
-    /// The administrator wants it to start anew, has asked its guest, and forces it at the
-    /// time `until`.
-    ///
-    /// # Errors
-    /// It has failed.
-    pub fn request_polite_restart(&mut self, until: u64, now: u64) -> Result<(), Refused> {
-        self.lifecycle.request_polite_restart(until, now)
-    }
-
-    /// The administrator wants it to start anew.
+    /// An administrator has a wish, for which the guest was asked to end until the time `until`,
+    /// or is forced.
     ///
     /// # Errors
     /// It cannot be started any more.
-    pub fn request_restart(&mut self, now: u64) -> Result<(), Refused> {
-        let answer = self.lifecycle.request_restart(now)?;
+    pub fn request(&mut self, wish: Wish, until: Option<u64>, now: u64) -> Result<(), Refused> {
+        let answer = self.lifecycle.request(wish, until, now)?;
         self.obey(answer);
         Ok(())
     }

@@ -82,18 +82,13 @@ impl PhysicalFunction {
             capability.disable(&config);
             time::sleep(GONE_MILLISECONDS);
         }
+        capability
+            .set_up(&config, number)
+            .map_err(EnableError::Refused)?;
         let forwards = express::read(&above).is_some_and(|port| port.enable_ari_forwarding(&above));
         if forwards {
-            capability
-                .set_ari_hierarchy(&config)
-                .map_err(EnableError::Refused)?;
+            capability.set_ari_hierarchy(&config);
         }
-        capability
-            .set_system_page_size_4_kib(&config)
-            .map_err(EnableError::Refused)?;
-        capability
-            .set_number_of_vfs(&config, number)
-            .map_err(EnableError::Refused)?;
         // Offset and stride may depend on what was just set.
         let capability = single_root_io::read(&config).ok_or(EnableError::NotCapable)?;
         let last = capability

@@ -16,7 +16,7 @@ pub mod seat;
 pub mod svm;
 pub mod vmx;
 
-use addr::{GuestPhysical, HostPhysical, PageSize};
+use addr::{HostPhysical, PageSize};
 use guest_image::Entry;
 use initial_state::InitialState;
 use page_table::Format;
@@ -28,45 +28,9 @@ use vdev::processor::Processor;
 
 use crate::cpu::core::{Kick, OutOfFrames};
 use crate::host::given_up::Table;
+pub use guest_access::{Direction, MemoryFault, PortAccess};
 use quick::Quick;
 pub use registers::Registers;
-
-/// Which way data goes, seen from the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// The guest reads.
-    In,
-    /// The guest writes.
-    Out,
-}
-
-/// An access to an I/O port that was not the guest's to make by itself.
-#[derive(Debug, Clone, Copy)]
-pub struct PortAccess {
-    /// The first port.
-    pub port: u16,
-    /// 1, 2 or 4.
-    pub bytes: u8,
-    /// Which way.
-    pub direction: Direction,
-    /// INS or OUTS.
-    pub string: bool,
-    /// With a REP prefix.
-    pub repeat: bool,
-    /// The address of the instruction that follows.
-    pub next_rip: u64,
-}
-
-/// An access that the second-stage table does not allow.
-#[derive(Debug, Clone, Copy)]
-pub struct MemoryFault {
-    /// Where the guest took the memory to be.
-    pub address: GuestPhysical,
-    /// Whether it wanted to execute what is there.
-    pub fetch: bool,
-    /// Whether the CPU was walking the guest's own page tables.
-    pub during_walk: bool,
-}
 
 /// Why the guest stopped running.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +67,7 @@ pub enum Exit {
     DeliveryFault,
     /// The CPU refused to enter the guest, because of `why`.
     EntryFailure { code: u64, why: &'static str },
-    /// Anything else, with the manual's name for it.
+    /// Anything else, with the manual's name for what is known to come.
     Unknown { code: u64, name: &'static str },
 }
 

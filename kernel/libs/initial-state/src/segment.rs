@@ -104,36 +104,6 @@ impl Segment {
         }
     }
 
-    /// The descriptor's type, 4 bits.
-    #[must_use]
-    pub const fn kind(&self) -> u8 {
-        self.attributes.0.to_le_bytes()[0] & 0xf
-    }
-
-    /// The descriptor privilege level.
-    #[must_use]
-    pub const fn privilege_level(&self) -> u8 {
-        (self.attributes.0.to_le_bytes()[0] >> 5) & 0b11
-    }
-
-    /// Whether the segment is there at all.
-    #[must_use]
-    pub const fn is_present(&self) -> bool {
-        self.attributes.0 & SegmentAttributes::PRESENT != 0
-    }
-
-    /// Whether this is code or data, not a system segment.
-    #[must_use]
-    pub const fn is_code_or_data(&self) -> bool {
-        self.attributes.0 & SegmentAttributes::USER != 0
-    }
-
-    /// Whether the descriptor's limit counts 4 KiB units.
-    #[must_use]
-    pub const fn has_granularity(&self) -> bool {
-        self.attributes.0 & SegmentAttributes::GRANULARITY != 0
-    }
-
     /// Whether this is 64-bit code (it counts only while long mode is active).
     #[must_use]
     pub const fn is_long(&self) -> bool {

@@ -19,5 +19,5 @@ mod tests;
 pub use cause::{Failure, StopCause};
 pub use machine::{
     Afterwards, Answer, FIRST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS, Lifecycle, Refused,
-    STEADY_MILLISECONDS, State,
+    STEADY_MILLISECONDS, State, Wish,
 };

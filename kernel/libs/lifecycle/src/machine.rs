@@ -39,6 +39,17 @@ pub enum Afterwards {
     GivesUp,
 }
 
+/// What an administrator wants of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// That it runs.
+    Start,
+    /// That it stops.
+    Stop,
+    /// That it starts anew.
+    Restart,
+}
+
 /// What became of an administrator's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -257,11 +268,30 @@ impl Lifecycle {
         self.next = Next::Stay;
     }
 
-    /// The administrator wants it to run.
+    /// An administrator has a wish. If a guest has to end for it, it is made to; but if it was
+    /// asked to switch itself off, only at the time `until`.
     ///
     /// # Errors
-    /// It has failed, or it does not run and the machine is sealed.
-    pub fn request_start(&mut self, now: u64) -> Result<Answer, Refused> {
+    /// It is not to stop and has failed, or the machine is sealed; then it goes on as it is.
+    pub fn request(&mut self, wish: Wish, until: Option<u64>, now: u64) -> Result<Answer, Refused> {
+        let next = match wish {
+            Wish::Stop => Next::Stay,
+            Wish::Restart if self.runs() && self.is_sealed => return Err(Refused::Sealed),
+            Wish::Restart if self.runs() => Next::StartAt(0),
+            Wish::Start | Wish::Restart => return self.want_start(now),
+        };
+        self.next = next;
+        match (self.state, until) {
+            (State::Running | State::Asked, Some(until)) => self.be_patient(until, now),
+            (State::Running | State::Asked, None) => return Ok(self.force(now)),
+            // What boot or a request has begun is not started.
+            (State::Starting, _) => self.enter(State::Stopped, now),
+            (State::Stopped | State::Stopping | State::Failed, _) => {}
+        }
+        Ok(Answer::Noted)
+    }
+
+    fn want_start(&mut self, now: u64) -> Result<Answer, Refused> {
         self.faults_in_a_row = 0;
         match self.state {
             State::Failed => return Err(Refused::Failed),
@@ -275,66 +305,10 @@ impl Lifecycle {
         Ok(Answer::Noted)
     }
 
-    /// The administrator wants it to stop.
-    pub fn request_stop(&mut self, now: u64) -> Answer {
-        self.next = Next::Stay;
-        match self.state {
-            State::Running | State::Asked => return self.force(now),
-            // What boot or a request has begun is not started.
-            State::Starting => self.enter(State::Stopped, now),
-            State::Stopped | State::Stopping | State::Failed => {}
-        }
-        Answer::Noted
-    }
-
     fn force(&mut self, now: u64) -> Answer {
         self.enter(State::Stopping, now);
         self.cause = Some(StopCause::Administrator);
         Answer::Kick
-    }
-
-    /// The administrator wants it to start anew.
-    ///
-    /// # Errors
-    /// It has failed, or the machine is sealed; then it goes on as it is.
-    pub fn request_restart(&mut self, now: u64) -> Result<Answer, Refused> {
-        if !self.runs() {
-            return self.request_start(now);
-        }
-        if self.is_sealed {
-            return Err(Refused::Sealed);
-        }
-        let answer = self.request_stop(now);
-        self.next = Next::StartAt(0);
-        Ok(answer)
-    }
-
-    /// The administrator wants it to stop, and its guest, if one runs, was asked to switch
-    /// itself off; what has not ended at the time `until` is made to.
-    pub fn request_polite_stop(&mut self, until: u64, now: u64) {
-        if self.runs() {
-            self.be_patient(until, now);
-            self.next = Next::Stay;
-        } else {
-            self.request_stop(now);
-        }
-    }
-
-    /// The administrator wants it to start anew, and its guest, if one runs, was asked to
-    /// switch itself off; what has not ended at the time `until` is made to.
-    ///
-    /// # Errors
-    /// It has failed, or the machine is sealed; then it goes on as it is.
-    pub fn request_polite_restart(&mut self, until: u64, now: u64) -> Result<(), Refused> {
-        if !self.runs() {
-            return self.request_start(now).map(|_| ());
-        }
-        if self.is_sealed {
-            return Err(Refused::Sealed);
-        }
-        self.be_patient(until, now);
-        self.next = Next::StartAt(0);
-        Ok(())
     }
 
     /// Asked once more, a guest is given the new time.

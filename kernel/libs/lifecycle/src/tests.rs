@@ -10,6 +10,31 @@ use plan::Restart;
 
 const FAULT: StopCause = StopCause::TripleFault;
 
+impl Lifecycle {
+    fn request_start(&mut self, now: u64) -> Result<Answer, Refused> {
+        self.request(Wish::Start, None, now)
+    }
+
+    fn request_stop(&mut self, now: u64) -> Answer {
+        self.request(Wish::Stop, None, now).unwrap()
+    }
+
+    fn request_restart(&mut self, now: u64) -> Result<Answer, Refused> {
+        self.request(Wish::Restart, None, now)
+    }
+
+    fn request_polite_stop(&mut self, until: u64, now: u64) {
+        let answer = self.request(Wish::Stop, Some(until), now);
+        assert_eq!(answer, Ok(Answer::Noted));
+    }
+
+    fn request_polite_restart(&mut self, until: u64, now: u64) -> Result<(), Refused> {
+        let answer = self.request(Wish::Restart, Some(until), now)?;
+        assert_eq!(answer, Answer::Noted);
+        Ok(())
+    }
+}
+
 /// A partition whose guest runs since `now`.
 fn running(policy: Restart, now: u64) -> Lifecycle {
     let mut life = Lifecycle::prepared(policy);

@@ -66,7 +66,6 @@ mod lifecycle;
 mod line;
 mod name;
 mod permission;
-mod reason;
 mod record;
 mod request;
 #[cfg(test)]
@@ -75,6 +74,7 @@ mod sequence;
 mod server;
 #[cfg(test)]
 mod testing;
+mod text;
 
 pub use answer::{Answer, Channel, Details, Hello, Resources};
 pub use decoder::{Decoder, Dropped};
@@ -84,7 +84,6 @@ pub use lifecycle::{State, StopCause};
 pub use name::Name;
 pub use permission::Asker;
 pub use plan::ImagePart;
-pub use reason::Reason;
 pub use record::{
     Counters, Event, EventKind, ExitCounts, Fault, FunctionStatus, Health, ImageStatus, Origin,
     Sealed, Summary,
@@ -92,3 +91,4 @@ pub use record::{
 pub use request::{MAX_DATA, Request, StopManner};
 pub use sequence::{Bytes, Items, Page};
 pub use server::{Handler, Server};
+pub use text::Reason;

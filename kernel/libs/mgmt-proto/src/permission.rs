@@ -58,6 +58,7 @@ impl Asker<'_> {
     }
 }
 
+#[cfg(any(test, feature = "client"))]
 impl Request<'_> {
     /// The partition that it is about, if it is about one.
     #[must_use]

@@ -33,6 +33,7 @@ impl<'a, T> Items<'a, T> {
     }
 }
 
+#[cfg(any(test, feature = "client"))]
 impl<T: DeserializeOwned> Items<'_, T> {
     /// The records, in order.
     pub fn iter(&self) -> impl Iterator<Item = T> {

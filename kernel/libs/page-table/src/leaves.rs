@@ -18,7 +18,7 @@ pub struct Leaves {
 
 impl Leaves {
     /// The bytes that are mapped.
-    #[must_use]
+    #[cfg(test)]
     pub const fn bytes(&self) -> u64 {
         let small = self.size_4_kib.saturating_mul(PageSize::Size4KiB.bytes());
         small.saturating_add(self.large_bytes())

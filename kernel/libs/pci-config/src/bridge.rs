@@ -5,8 +5,6 @@ use addr::{HostPhysical, Range};
 
 use crate::ConfigSpace;
 
-/// Primary Bus Number, 8 bits.
-pub const PRIMARY_BUS: u16 = 0x18;
 /// Secondary Bus Number, 8 bits.
 pub const SECONDARY_BUS: u16 = 0x19;
 /// Subordinate Bus Number, 8 bits.
@@ -25,11 +23,9 @@ const ADDRESSES_64_BIT: u16 = 1;
 /// Windows are multiples of 1 MiB.
 const GRANULE: u64 = 1 << 20;
 
-/// The buses on both sides of a bridge.
+/// The buses behind a bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Buses {
-    /// The bus that the bridge is on.
-    pub primary: u8,
     /// The bus right behind it, 0 if firmware gave it none.
     pub secondary: u8,
     /// The last bus behind it.
@@ -40,7 +36,6 @@ pub struct Buses {
 #[must_use]
 pub fn buses(config: &impl ConfigSpace) -> Buses {
     Buses {
-        primary: config.read8(PRIMARY_BUS),
         secondary: config.read8(SECONDARY_BUS),
         subordinate: config.read8(SUBORDINATE_BUS),
     }
@@ -95,7 +90,6 @@ mod tests {
         assert_eq!(
             buses(&port),
             Buses {
-                primary: 0,
                 secondary: 2,
                 subordinate: 2
             }

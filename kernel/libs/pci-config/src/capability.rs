@@ -56,8 +56,6 @@ pub struct Capability {
 pub struct ExtendedCapability {
     /// What it is.
     pub id: ExtendedCapabilityId,
-    /// The version of its layout.
-    pub version: u8,
     /// Where it starts, a multiple of 4 in 0x100..0x1000.
     pub offset: u16,
 }
@@ -101,11 +99,9 @@ pub fn extended_capabilities(
         if header == 0 || header == ABSENT {
             return None;
         }
-        let [low, high, ..] = header.to_le_bytes();
-        let [_, _, version_and_link, link] = header.to_le_bytes();
+        let [i0, i1, version_and_link, link] = header.to_le_bytes();
         let found = ExtendedCapability {
-            id: ExtendedCapabilityId(u16::from_le_bytes([low, high])),
-            version: version_and_link & 0xf,
+            id: ExtendedCapabilityId(u16::from_le_bytes([i0, i1])),
             offset,
         };
         offset = (u16::from_le_bytes([version_and_link, link]) >> 4) & !0b11;

@@ -32,15 +32,6 @@ pub const CAPABLE_OF_ARI_FORWARDING: u32 = 1 << 5;
 /// Device Control 2: the port forwards by ARI.
 pub const CONTROL_2_ARI_FORWARDING: u16 = 1 << 5;
 
-/// Bits 7:4 of the capabilities register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PortType(pub u8);
-
-impl PortType {
-    /// A PCI Express endpoint.
-    pub const ENDPOINT: Self = Self(0);
-}
-
 /// Where the capability is and what it says once and for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Express {
@@ -48,8 +39,6 @@ pub struct Express {
     pub capability: u16,
     /// The version of its layout; the registers ending in 2 need version 2.
     pub version: u8,
-    /// What kind of port or endpoint this is.
-    pub port_type: PortType,
     /// Whether the function can be reset alone.
     pub function_level_reset: bool,
 }
@@ -63,7 +52,6 @@ pub fn read(config: &impl ConfigSpace) -> Option<Express> {
     Some(Express {
         capability: start,
         version: flags & 0xf,
-        port_type: PortType(flags >> 4),
         function_level_reset: capabilities & CAPABLE_OF_FUNCTION_LEVEL_RESET != 0,
     })
 }
@@ -118,7 +106,6 @@ mod tests {
     #[test]
     fn an_endpoint_is_read() {
         let express = read(&fake::physical_function()).unwrap();
-        assert_eq!(express.port_type, PortType::ENDPOINT);
         assert_eq!(express.version, 2);
         assert!(express.function_level_reset);
         assert_eq!(

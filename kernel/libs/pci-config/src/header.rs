@@ -5,8 +5,6 @@ use crate::ConfigSpace;
 
 /// Vendor ID, 16 bits; all ones where no function answers.
 pub const VENDOR_ID: u16 = 0x00;
-/// Device ID, 16 bits.
-pub const DEVICE_ID: u16 = 0x02;
 /// Command register, 16 bits.
 pub const COMMAND: u16 = 0x04;
 /// Status register, 16 bits.
@@ -76,10 +74,6 @@ impl Class {
 pub struct Header {
     /// Vendor ID.
     pub vendor: u16,
-    /// Device ID.
-    pub device: u16,
-    /// Revision ID.
-    pub revision: u8,
     /// Class code.
     pub class: Class,
     /// Layout of the rest of the header.
@@ -97,12 +91,10 @@ pub fn read(config: &impl ConfigSpace) -> Option<Header> {
     if vendor == VENDOR_ABSENT {
         return None;
     }
-    let [revision, interface, sub, base] = config.read32(REVISION_ID).to_le_bytes();
+    let [_, interface, sub, base] = config.read32(REVISION_ID).to_le_bytes();
     let header_type = config.read8(HEADER_TYPE);
     Some(Header {
         vendor,
-        device: config.read16(DEVICE_ID),
-        revision,
         class: Class {
             base,
             sub,
@@ -127,7 +119,7 @@ mod tests {
     #[test]
     fn an_nvme_controller_is_recognised() {
         let header = read(&fake::physical_function()).unwrap();
-        assert_eq!((header.vendor, header.device), (0x1b36, 0x0010));
+        assert_eq!(header.vendor, 0x1b36);
         assert_eq!(header.class, Class::NVM_EXPRESS);
         assert_eq!(header.header_type, HeaderType::ENDPOINT);
         assert!(!header.multi_function);

@@ -15,8 +15,6 @@ use crate::capability::{self, ExtendedCapabilityId};
 
 /// SR-IOV Control, 16 bits, from the capability's start.
 pub const CONTROL: u16 = 0x08;
-/// `InitialVFs`, 16 bits.
-pub const INITIAL_VFS: u16 = 0x0c;
 /// `TotalVFs`, 16 bits.
 pub const TOTAL_VFS: u16 = 0x0e;
 /// `NumVFs`, 16 bits.
@@ -48,8 +46,6 @@ pub const PAGE_SIZE_4_KIB: u32 = 1 << 0;
 pub struct SingleRootIo {
     /// Where the capability starts.
     pub capability: u16,
-    /// How many VFs the PF has at first.
-    pub initial_vfs: u16,
     /// How many VFs the PF can have.
     pub total_vfs: u16,
     /// The distance of the first VF's requester ID from the PF's.
@@ -80,7 +76,6 @@ pub fn read(config: &impl ConfigSpace) -> Option<SingleRootIo> {
     let word = |offset: u16| config.read16(start.wrapping_add(offset));
     Some(SingleRootIo {
         capability: start,
-        initial_vfs: word(INITIAL_VFS),
         total_vfs: word(TOTAL_VFS),
         first_vf_offset: word(FIRST_VF_OFFSET),
         vf_stride: word(VF_STRIDE),
@@ -117,48 +112,29 @@ impl SingleRootIo {
         bar::write_address(config, offset, bar.kind, address);
     }
 
-    /// Chooses pages of 4 KiB for the alignment of VF BARs.
+    /// Chooses how many VFs there will be, and pages of 4 KiB for the alignment of their BARs.
     ///
     /// # Errors
     /// The PF cannot, or the VFs are enabled already.
-    pub fn set_system_page_size_4_kib(
-        &self,
-        config: &impl ConfigSpace,
-    ) -> Result<(), SingleRootIoError> {
-        self.check_disabled(config)?;
+    pub fn set_up(&self, config: &impl ConfigSpace, number: u16) -> Result<(), SingleRootIoError> {
+        if self.read_enabled(config) {
+            return Err(SingleRootIoError::AlreadyEnabled);
+        }
         if self.supported_page_sizes & PAGE_SIZE_4_KIB == 0 {
             return Err(SingleRootIoError::PageSize);
         }
-        config.write32(self.register(SYSTEM_PAGE_SIZE), PAGE_SIZE_4_KIB);
-        Ok(())
-    }
-
-    /// Says whether VFs may have function numbers above 7; only if the port above forwards
-    /// by ARI.
-    ///
-    /// # Errors
-    /// The VFs are enabled already.
-    pub fn set_ari_hierarchy(&self, config: &impl ConfigSpace) -> Result<(), SingleRootIoError> {
-        self.check_disabled(config)?;
-        self.update_control(config, CONTROL_ARI_HIERARCHY, 0);
-        Ok(())
-    }
-
-    /// Chooses how many VFs there will be.
-    ///
-    /// # Errors
-    /// More than the PF has, or the VFs are enabled already.
-    pub fn set_number_of_vfs(
-        &self,
-        config: &impl ConfigSpace,
-        number: u16,
-    ) -> Result<(), SingleRootIoError> {
-        self.check_disabled(config)?;
         if number > self.total_vfs {
             return Err(SingleRootIoError::TooManyVfs);
         }
+        config.write32(self.register(SYSTEM_PAGE_SIZE), PAGE_SIZE_4_KIB);
         config.write16(self.register(NUMBER_OF_VFS), number);
         Ok(())
+    }
+
+    /// Lets VFs have function numbers above 7. The VFs must be off, and the port above must
+    /// forward by ARI.
+    pub fn set_ari_hierarchy(&self, config: &impl ConfigSpace) {
+        self.update_control(config, CONTROL_ARI_HIERARCHY, 0);
     }
 
     /// Makes the VFs exist and answer in memory space.
@@ -182,13 +158,6 @@ impl SingleRootIo {
         self.capability.wrapping_add(offset)
     }
 
-    fn check_disabled(&self, config: &impl ConfigSpace) -> Result<(), SingleRootIoError> {
-        if self.read_enabled(config) {
-            return Err(SingleRootIoError::AlreadyEnabled);
-        }
-        Ok(())
-    }
-
     fn update_control(&self, config: &impl ConfigSpace, set: u16, clear: u16) {
         let control = config.read16(self.register(CONTROL));
         config.write16(self.register(CONTROL), (control & !clear) | set);
@@ -210,10 +179,7 @@ mod tests {
     #[test]
     fn the_capability_of_an_nvme_controller_is_read() {
         let found = capability();
-        assert_eq!(
-            (found.capability, found.initial_vfs, found.total_vfs),
-            (0x120, 4, 4)
-        );
+        assert_eq!((found.capability, found.total_vfs), (0x120, 4));
         assert_eq!(
             (found.first_vf_offset, found.vf_stride, found.vf_device_id),
             (1, 1, 0x10)
@@ -274,9 +240,8 @@ mod tests {
                 prefetchable: false
             }
         );
-        found.set_system_page_size_4_kib(&config).unwrap();
+        found.set_up(&config, 2).unwrap();
         found.set_bar_address(&config, &bar, 0xfe81_0000);
-        found.set_number_of_vfs(&config, 2).unwrap();
         found.enable(&config);
         assert_eq!(config.read32(0x120 + 0x24), 0xfe81_0004);
         assert_eq!(config.read16(0x120 + 0x10), 2);
@@ -290,25 +255,15 @@ mod tests {
     fn what_hardware_forbids_is_refused() {
         let config = fake::physical_function();
         let found = capability();
-        assert_eq!(
-            found.set_number_of_vfs(&config, 5),
-            Err(SingleRootIoError::TooManyVfs)
-        );
+        assert_eq!(found.set_up(&config, 5), Err(SingleRootIoError::TooManyVfs));
         let large = SingleRootIo {
             supported_page_sizes: 0b10,
             ..found
         };
-        assert_eq!(
-            large.set_system_page_size_4_kib(&config),
-            Err(SingleRootIoError::PageSize)
-        );
+        assert_eq!(large.set_up(&config, 1), Err(SingleRootIoError::PageSize));
         found.enable(&config);
         assert_eq!(
-            found.set_number_of_vfs(&config, 1),
-            Err(SingleRootIoError::AlreadyEnabled)
-        );
-        assert_eq!(
-            found.set_ari_hierarchy(&config),
+            found.set_up(&config, 1),
             Err(SingleRootIoError::AlreadyEnabled)
         );
     }

@@ -33,12 +33,6 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// Everything that was found.
-    #[must_use]
-    pub fn violations(&self) -> &[Violation] {
-        &self.violations
-    }
-
     /// What concerns no partition in particular, and so keeps all of them from starting.
     pub fn of_machine(&self) -> impl Iterator<Item = &Violation> {
         self.violations

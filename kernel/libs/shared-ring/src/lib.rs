@@ -93,6 +93,7 @@ impl<P: Pages> End<P> {
 
     /// The end of a side whose page an earlier user has left in any state: what the other side
     /// has sent before is passed over, and it goes on where the other side has taken all.
+    #[cfg(any(test, feature = "client"))]
     pub fn resume(pages: P) -> Self {
         let mut end = Self::new(pages);
         end.sent = end.pages.read_number(TAKEN);

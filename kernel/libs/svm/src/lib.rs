@@ -30,7 +30,7 @@ pub use capabilities::{
 pub use control_area::{ControlArea, NESTED_PAGING_ENABLE, TlbControl};
 pub use event::EventInjection;
 pub use exit_code::ExitCode;
-pub use exit_information::{IoExit, NestedPageFault};
+pub use exit_information::{memory_fault, port_access};
 pub use intercepts::Intercepts;
 pub use permissions::{IoPermissionMap, MsrPermissionMap, PermissionLayout};
 pub use save_area::SaveArea;

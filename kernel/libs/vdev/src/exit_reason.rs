@@ -1,71 +1,72 @@
 //! Why a guest left guest mode, in words that fit both back ends; the exit counters are
 //! arrays over this list.
 
-/// A reason for an exit, with the same order and numbers for as long as the interface lives:
-/// guests read the counters by these numbers (CPUID leaf 0x40000101).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum ExitReason {
+/// The reasons with their names, from one list.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $reason:ident = $name:literal,)*) => {
+        /// A reason for an exit, with the same order and numbers for as long as the interface
+        /// lives: guests read the counters by these numbers (CPUID leaf 0x40000101).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum ExitReason {
+            $($(#[$doc])* $reason,)*
+        }
+
+        impl ExitReason {
+            /// Every reason, in the order of its number.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$reason),*];
+
+            /// The reason's name for people and for JSON keys.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $name,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     /// An external interrupt; none in a correctly set up guest.
-    ExternalInterrupt,
+    ExternalInterrupt = "external-interrupt",
     /// An NMI: a kick by another core, or one that is passed on to the guest.
-    Nmi,
+    Nmi = "nmi",
     /// An INIT: a kick by another core.
-    Init,
+    Init = "init",
     /// CPUID.
-    Cpuid,
+    Cpuid = "cpuid",
     /// RDMSR of a register that is not native.
-    MsrRead,
+    MsrRead = "msr-read",
     /// WRMSR of a register that is not native, except ICR.
-    MsrWrite,
+    MsrWrite = "msr-write",
     /// WRMSR of the x2APIC's ICR: an inter-processor interrupt.
-    IcrWrite,
+    IcrWrite = "icr-write",
     /// IN, OUT and their string forms.
-    PortIo,
+    PortIo = "port-io",
     /// An access that the nested tables do not allow, except the two below.
-    NestedPageFault,
+    NestedPageFault = "nested-page-fault",
     /// A write to PCI configuration space.
-    ConfigSpaceWrite,
+    ConfigSpaceWrite = "config-space-write",
     /// A write to a page that holds an MSI-X table.
-    MsixWrite,
+    MsixWrite = "msix-write",
     /// HLT; none while it is native.
-    Hlt,
+    Hlt = "hlt",
     /// XSETBV.
-    Xsetbv,
+    Xsetbv = "xsetbv",
     /// An instruction that guests may not execute, such as VMRUN or VMXON.
-    PrivilegedInstruction,
+    PrivilegedInstruction = "privileged-instruction",
     /// A triple fault or a shutdown.
-    Shutdown,
+    Shutdown = "shutdown",
     /// The processor refused to enter the guest.
-    EntryFailure,
+    EntryFailure = "entry-failure",
     /// Anything else, and codes that the manuals do not know.
-    Other,
+    Other = "other",
 }
 
 impl ExitReason {
     /// The number of reasons.
     pub const COUNT: usize = Self::ALL.len();
-
-    /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
-        Self::ExternalInterrupt,
-        Self::Nmi,
-        Self::Init,
-        Self::Cpuid,
-        Self::MsrRead,
-        Self::MsrWrite,
-        Self::IcrWrite,
-        Self::PortIo,
-        Self::NestedPageFault,
-        Self::ConfigSpaceWrite,
-        Self::MsixWrite,
-        Self::Hlt,
-        Self::Xsetbv,
-        Self::PrivilegedInstruction,
-        Self::Shutdown,
-        Self::EntryFailure,
-        Self::Other,
-    ];
 
     /// The reason's number, below [`Self::COUNT`].
     #[must_use]
@@ -77,30 +78,6 @@ impl ExitReason {
     #[must_use]
     pub fn from_index(index: usize) -> Option<Self> {
         Self::ALL.get(index).copied()
-    }
-
-    /// The reason's name for people and for JSON keys.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ExternalInterrupt => "external-interrupt",
-            Self::Nmi => "nmi",
-            Self::Init => "init",
-            Self::Cpuid => "cpuid",
-            Self::MsrRead => "msr-read",
-            Self::MsrWrite => "msr-write",
-            Self::IcrWrite => "icr-write",
-            Self::PortIo => "port-io",
-            Self::NestedPageFault => "nested-page-fault",
-            Self::ConfigSpaceWrite => "config-space-write",
-            Self::MsixWrite => "msix-write",
-            Self::Hlt => "hlt",
-            Self::Xsetbv => "xsetbv",
-            Self::PrivilegedInstruction => "privileged-instruction",
-            Self::Shutdown => "shutdown",
-            Self::EntryFailure => "entry-failure",
-            Self::Other => "other",
-        }
     }
 }
 

@@ -44,12 +44,6 @@ pub enum Kind {
 pub struct Targets(u64);
 
 impl Targets {
-    /// Bit n is set for the core with index n.
-    #[must_use]
-    pub const fn bits(self) -> u64 {
-        self.0
-    }
-
     /// Whether nobody is to be interrupted.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -65,11 +59,6 @@ impl Targets {
             rest &= rest.checked_sub(1)?;
             usize::try_from(index).ok()
         })
-    }
-
-    /// The cores of `own` in the set.
-    pub fn cores(self, own: &[ApicId]) -> impl Iterator<Item = ApicId> + '_ {
-        self.iter().filter_map(|index| own.get(index).copied())
     }
 
     const fn lowest(self) -> Self {
@@ -138,7 +127,7 @@ pub fn is_own_unicast(destination: u32, low: u32, own: &OwnCores) -> bool {
 /// # Errors
 /// The interrupt is not the guest's to send, or is none.
 pub fn check(value: u64, sender: ApicId, own: &[ApicId]) -> Result<Request, Refusal> {
-    let (low, destination) = halves(value);
+    let (low, destination) = (value as u32, (value >> 32) as u32);
     if low & RESERVED != 0 {
         return Err(Refusal::ReservedBits);
     }
@@ -227,14 +216,6 @@ fn all_where(own: &[ApicId], matches: impl Fn(ApicId) -> bool) -> Targets {
         .zip(0_u32..u64::BITS)
         .filter(|(core, _)| matches(**core));
     Targets(bits.fold(0, |set, (_, index)| set | 1_u64.wrapping_shl(index)))
-}
-
-fn halves(value: u64) -> (u32, u32) {
-    let [b0, b1, b2, b3, b4, b5, b6, b7] = value.to_le_bytes();
-    (
-        u32::from_le_bytes([b0, b1, b2, b3]),
-        u32::from_le_bytes([b4, b5, b6, b7]),
-    )
 }
 
 #[cfg(test)]

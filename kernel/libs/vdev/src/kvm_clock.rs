@@ -12,7 +12,7 @@ pub const WALL_CLOCK_BYTES: usize = 12;
 
 const NANOSECONDS: u128 = 1_000_000_000;
 /// The same time on all cores: a reader need not keep it monotonic itself.
-const FLAG_TSC_STABLE: u8 = 1 << 0;
+const FLAG_TSC_STABLE: u64 = 1 << 0;
 /// Any even version is a consistent one.
 const VERSION: u32 = 2;
 
@@ -32,71 +32,28 @@ pub fn scale(tsc_hz: u64) -> (u32, i8) {
     (factor, (excess as i8).wrapping_sub(32))
 }
 
-/// What the clock page says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeInfo {
-    /// The TSC at the moment of `system_time`.
-    pub tsc_timestamp: u64,
-    /// Nanoseconds since the partition's start.
-    pub system_time: u64,
-    /// The TSC's frequency.
-    pub tsc_hz: u64,
-}
-
-impl TimeInfo {
-    /// The structure `pvclock_vcpu_time_info`.
-    #[must_use]
-    pub fn bytes(&self) -> [u8; TIME_INFO_BYTES] {
-        let (factor, shift) = scale(self.tsc_hz);
-        let [v0, v1, v2, v3] = VERSION.to_le_bytes();
-        let [t0, t1, t2, t3, t4, t5, t6, t7] = self.tsc_timestamp.to_le_bytes();
-        let [s0, s1, s2, s3, s4, s5, s6, s7] = self.system_time.to_le_bytes();
-        let [f0, f1, f2, f3] = factor.to_le_bytes();
-        let [shift] = shift.to_le_bytes();
-        [
-            v0,
-            v1,
-            v2,
-            v3,
-            0,
-            0,
-            0,
-            0,
-            t0,
-            t1,
-            t2,
-            t3,
-            t4,
-            t5,
-            t6,
-            t7,
-            s0,
-            s1,
-            s2,
-            s3,
-            s4,
-            s5,
-            s6,
-            s7,
-            f0,
-            f1,
-            f2,
-            f3,
-            shift,
-            FLAG_TSC_STABLE,
-            0,
-            0,
-        ]
-    }
-}
-
-/// The structure `pvclock_wall_clock`: the time of day when the system time was 0.
+/// The structure `pvclock_vcpu_time_info`: no nanosecond had passed when the TSC, which runs at
+/// `tsc_hz`, was at `tsc_timestamp`.
 #[must_use]
-pub const fn wall_clock_bytes(seconds: u32, nanoseconds: u32) -> [u8; WALL_CLOCK_BYTES] {
+pub fn time_info(tsc_timestamp: u64, tsc_hz: u64) -> [u8; TIME_INFO_BYTES] {
+    let (factor, shift) = scale(tsc_hz);
+    let shift = u64::from(shift.cast_unsigned()) << 32;
+    let scale = u64::from(factor) | shift | FLAG_TSC_STABLE << 40;
+    let system_time = 0;
+    let words = [VERSION.into(), tsc_timestamp, system_time, scale];
+    let mut bytes = [0; TIME_INFO_BYTES];
+    for (slot, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+        *slot = word.to_le_bytes();
+    }
+    bytes
+}
+
+/// The structure `pvclock_wall_clock`: the time of day, in seconds, when the system time was 0.
+#[must_use]
+pub const fn wall_clock(seconds: u32) -> [u8; WALL_CLOCK_BYTES] {
     let [v0, v1, v2, v3] = VERSION.to_le_bytes();
     let [s0, s1, s2, s3] = seconds.to_le_bytes();
-    let [n0, n1, n2, n3] = nanoseconds.to_le_bytes();
-    [v0, v1, v2, v3, s0, s1, s2, s3, n0, n1, n2, n3]
+    [v0, v1, v2, v3, s0, s1, s2, s3, 0, 0, 0, 0]
 }
 
 #[cfg(test)]
@@ -151,20 +108,19 @@ mod tests {
 
     #[test]
     fn the_page_is_laid_out_as_linux_reads_it() {
-        let info = TimeInfo {
-            tsc_timestamp: 0x1122_3344_5566_7788,
-            system_time: 0x99aa_bbcc_ddee_ff00,
-            tsc_hz: 2_000_000_000,
-        };
-        let bytes = info.bytes();
+        let timestamp = 0x1122_3344_5566_7788;
+        let bytes = time_info(timestamp, 2_000_000_000);
         assert_eq!(bytes[0..8], [2, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(bytes[8..16], info.tsc_timestamp.to_le_bytes());
-        assert_eq!(bytes[16..24], info.system_time.to_le_bytes());
+        assert_eq!(bytes[8..16], timestamp.to_le_bytes());
+        assert_eq!(bytes[16..24], [0; 8]);
         let (factor, shift) = scale(2_000_000_000);
         assert_eq!((factor, shift), (0x8000_0000, 0));
         assert_eq!(bytes[24..28], factor.to_le_bytes());
         assert_eq!(bytes[28..32], [0, 1, 0, 0]);
-        assert_eq!(wall_clock_bytes(5, 7), [2, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0]);
+        let (_, slow) = scale(24_000_000);
+        let [shift, ..] = slow.to_le_bytes();
+        assert_eq!(time_info(0, 24_000_000)[28..32], [shift, 1, 0, 0]);
+        assert_eq!(wall_clock(5), [2, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     proptest! {

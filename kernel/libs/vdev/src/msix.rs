@@ -93,12 +93,6 @@ impl<'a> Table<'a> {
         self.entries.fill(Entry::RESET);
     }
 
-    /// The entries.
-    #[must_use]
-    pub fn entries(&self) -> &[Entry] {
-        self.entries
-    }
-
     /// Reads `bytes` (4 or 8) at `offset` from the table's start; all ones for other sizes,
     /// other alignments and beyond the table.
     #[must_use]
@@ -199,7 +193,7 @@ mod tests {
             assert_eq!(table.write(offset, bytes, 0), None);
             assert_eq!(table.read(offset, bytes), u64::MAX);
         }
-        assert_eq!(table.entries(), [Entry::RESET; 2]);
+        assert_eq!(*table.entries, [Entry::RESET; 2]);
     }
 
     #[test]
@@ -211,7 +205,7 @@ mod tests {
         }; 2];
         let mut table = Table::new(&mut storage);
         table.reset();
-        assert_eq!(table.entries(), [Entry::RESET; 2]);
+        assert_eq!(*table.entries, [Entry::RESET; 2]);
     }
 
     proptest! {
@@ -223,7 +217,7 @@ mod tests {
             let mut table = Table::new(&mut storage[..size]);
             if let Some(change) = table.write(offset, bytes, value) {
                 prop_assert!(usize::from(change.vector) < size);
-                prop_assert_eq!(table.entries()[usize::from(change.vector)], change.entry);
+                prop_assert_eq!(table.entries[usize::from(change.vector)], change.entry);
                 let word = table.read(offset, bytes);
                 let kept = if offset % 16 == 12 { 1 } else if offset % 16 == 0 { !0b11 } else { u64::MAX };
                 let kept = if bytes == 8 && offset % 16 == 8 { 0x1_ffff_ffff } else { kept };

@@ -1,23 +1,29 @@
-//! Which of the checks that VM entry makes of the guest's state fails: the CPU says only that
-//! one does (SDM, section 27.3.1 "Checks on the Guest State Area").
+//! For tests: which of the checks that VM entry makes of the guest's state fails (SDM, section
+//! 27.3.1 "Checks on the Guest State Area"). The CPU says only that one does, and then the
+//! partition has stopped; so every state that root mode makes is held against all of them.
 //!
 //! In the manual's order, for the states that Bulkhead's controls allow: an unrestricted guest
 //! with EPT, no event but exceptions and NMIs injected, no SMM, no CET. Not checked: reserved
 //! bits of access rights (hardware writes them), page-directory-pointer entries.
 
-use initial_state::Segment;
+mod area;
 
-use crate::{BLOCKING_BY_MOV_SS, BLOCKING_BY_STI, Capabilities, GuestState};
+use guest_image::{DescriptorTable, Entry};
+use initial_state::{InitialState, Segment, SegmentAttributes};
+
+use crate::fake::{FakeVmcs, capabilities};
+use crate::{BLOCKING_BY_MOV_SS, BLOCKING_BY_STI, Capabilities, guest_state};
+use area::GuestState;
 
 /// What the checks depend on besides the guest's state.
 #[derive(Debug, Clone, Copy)]
-pub struct EntryLimits {
+struct EntryLimits {
     /// What VMX operation fixes in CR0 and CR4.
-    pub capabilities: Capabilities,
+    capabilities: Capabilities,
     /// The width of physical addresses, CPUID.80000008H:EAX[7:0].
-    pub physical_address_bits: u32,
+    physical_address_bits: u32,
     /// Whether the control "IA-32e mode guest" is on.
-    pub is_long: bool,
+    is_long: bool,
 }
 
 const CR0_PE: u64 = 1 << 0;
@@ -44,9 +50,33 @@ const INTERRUPTIBILITY_KNOWN: u32 = 0x1f;
 const PENDING_DEBUG_KNOWN: u64 = 0x1_500f;
 
 /// The first check that fails, in the manual's order; `None` if none of these does.
-#[must_use]
-pub fn failing_check(state: &GuestState, limits: &EntryLimits) -> Option<&'static str> {
+fn failing_check(state: &GuestState, limits: &EntryLimits) -> Option<&'static str> {
     check_all(state, limits).err()
+}
+
+/// The descriptor's type, 4 bits.
+fn kind(segment: &Segment) -> u8 {
+    segment.attributes.0.to_le_bytes()[0] & 0xf
+}
+
+/// The descriptor privilege level.
+fn privilege_level(segment: &Segment) -> u8 {
+    (segment.attributes.0.to_le_bytes()[0] >> 5) & 0b11
+}
+
+/// Whether this is code or data, not a system segment: bit S.
+fn is_code_or_data(segment: &Segment) -> bool {
+    segment.attributes.0 & 1 << 4 != 0
+}
+
+/// P.
+fn is_present(segment: &Segment) -> bool {
+    segment.attributes.0 & 1 << 7 != 0
+}
+
+/// G: whether the descriptor's limit counts 4 KiB units.
+fn has_granularity(segment: &Segment) -> bool {
+    segment.attributes.0 & 1 << 11 != 0
 }
 
 /// Holds, or the words for what does not.
@@ -117,8 +147,8 @@ fn model_specific_registers(state: &GuestState, is_long: bool) -> Checked {
 /// Section 27.3.1.2 "Checks on Guest Segment Registers", selectors and bases, and section
 /// 27.3.1.3 "Checks on Guest Descriptor-Table Registers".
 fn segment_bases(state: &GuestState) -> Checked {
-    let has_local = state.ldtr.is_present();
-    let small = |segment: &Segment| !segment.is_present() || segment.base >> 32 == 0;
+    let has_local = is_present(&state.ldtr);
+    let small = |segment: &Segment| !is_present(segment) || segment.base >> 32 == 0;
     let both = |one: &Segment, other: &Segment| is_canonical(one.base) && is_canonical(other.base);
     checks! {
         state.tr.selector & TABLE_INDICATOR == 0 => "TR: its selector's TI";
@@ -148,48 +178,44 @@ fn virtual_8086_segments(state: &GuestState) -> Checked {
 /// Section 27.3.1.2, access rights, outside virtual-8086 mode.
 fn segment_rights(state: &GuestState, is_long: bool) -> Checked {
     let (code, stack) = (&state.cs, &state.ss);
-    let (level, stack_level) = (code.privilege_level(), stack.privilege_level());
-    let fits_stack = match code.kind() {
+    let (level, stack_level) = (privilege_level(code), privilege_level(stack));
+    let fits_stack = match kind(code) {
         3 => level == 0,
         9 | 11 => level == stack_level,
         _ => level <= stack_level,
     };
     let (task, local) = (&state.tr, &state.ldtr);
-    let is_busy = task.kind() == 11 || (task.kind() == 3 && !is_long);
+    let is_busy = kind(task) == 11 || (kind(task) == 3 && !is_long);
     let data = [state.ds, state.es, state.fs, state.gs];
-    let data = || {
-        data.iter()
-            .filter(|one| one.is_present())
-            .map(Segment::kind)
-    };
+    let data = || data.iter().filter(|one| is_present(one)).map(kind);
     let all = [
         state.cs, state.ss, state.ds, state.es, state.fs, state.gs, state.tr,
     ];
     checks! {
-        matches!(code.kind(), 3 | 9 | 11 | 13 | 15)
+        matches!(kind(code), 3 | 9 | 11 | 13 | 15)
             => "CS: its type is no accessed code, or read-write data";
-        code.is_present() && code.is_code_or_data() => "CS: not present, or a system segment";
+        is_present(code) && is_code_or_data(code) => "CS: not present, or a system segment";
         fits_stack => "CS: its DPL does not fit that of SS";
-        !stack.is_present() || matches!(stack.kind(), 3 | 7)
+        !is_present(stack) || matches!(kind(stack), 3 | 7)
             => "SS: its type is no accessed read-write data";
         !(is_long && code.is_long() && code.is_default_32()) => "CS: D and L are both set";
         data().all(|kind| kind & 1 != 0) => "DS, ES, FS or GS: not accessed";
         data().all(|kind| kind & 0b1010 != 0b1000) => "DS, ES, FS or GS: code that cannot be read";
         all.iter().all(fits_granularity) => "a segment's limit and G contradict one another";
-        task.is_present() && is_busy => "TR: no busy task state segment";
-        !local.is_present() || local.kind() == 2 => "LDTR: no local descriptor table";
+        is_present(task) && is_busy => "TR: no busy task state segment";
+        !is_present(local) || kind(local) == 2 => "LDTR: no local descriptor table";
     }
 }
 
 /// With G clear the limit's upper 12 bits are 0; with G set its lower 12 bits are 1.
 fn fits_granularity(segment: &Segment) -> bool {
     let (low, high) = (segment.limit & 0xfff, segment.limit >> 20);
-    let fits = if segment.has_granularity() {
+    let fits = if has_granularity(segment) {
         low == 0xfff
     } else {
         high == 0
     };
-    !segment.is_present() || fits
+    !is_present(segment) || fits
 }
 
 /// Section 27.3.1.4 "Checks on Guest RIP, RFLAGS, and SSP".
@@ -229,161 +255,157 @@ const fn is_canonical(address: u64) -> bool {
     matches!(address >> 47, 0 | 0x1_ffff)
 }
 
-#[cfg(test)]
-mod tests {
-    use guest_image::{DescriptorTable, Entry};
-    use initial_state::{InitialState, SegmentAttributes};
-
-    use super::*;
-    use crate::fake::capabilities;
-
-    fn limits(is_long: bool) -> EntryLimits {
-        EntryLimits {
-            capabilities: capabilities(),
-            physical_address_bits: 46,
-            is_long,
-        }
+fn limits(is_long: bool) -> EntryLimits {
+    EntryLimits {
+        capabilities: capabilities(),
+        physical_address_bits: 46,
+        is_long,
     }
+}
 
-    fn long() -> GuestState {
-        let place = addr::GuestPhysical::new;
-        let state = InitialState::of_image(Entry::Long {
-            rip: place(0x10_0200),
-            rsi: place(0x7000),
-            rsp: place(0x8000),
-            cr3: place(0x9000),
-            gdt: DescriptorTable {
-                base: place(0x6000),
-                limit: 0x1f,
-            },
-        });
-        GuestState::beginning(&state, &capabilities())
-    }
+/// The guest-state area of a virtual CPU that begins in `state`.
+fn begin(state: &InitialState) -> GuestState {
+    let mut vmcs = FakeVmcs::default();
+    guest_state::begin(&mut vmcs, state, &capabilities());
+    GuestState::load(&vmcs)
+}
 
-    fn other() -> [GuestState; 3] {
-        let protected = Entry::Protected { eip: 1, ebx: 2 };
-        [
-            InitialState::after_init(),
-            InitialState::start_up(0x9a),
-            InitialState::of_image(protected),
-        ]
-        .map(|state| GuestState::beginning(&state, &capabilities()))
-    }
+fn long() -> GuestState {
+    let place = addr::GuestPhysical::new;
+    let state = InitialState::of_image(Entry::Long {
+        rip: place(0x10_0200),
+        rsi: place(0x7000),
+        rsp: place(0x8000),
+        cr3: place(0x9000),
+        gdt: DescriptorTable {
+            base: place(0x6000),
+            limit: 0x1f,
+        },
+    });
+    begin(&state)
+}
 
-    #[test]
-    fn every_state_in_which_a_guest_begins_passes() {
-        assert_eq!(failing_check(&long(), &limits(true)), None);
-        for state in other() {
-            assert_eq!(failing_check(&state, &limits(false)), None);
-        }
-    }
+fn other() -> [GuestState; 3] {
+    let protected = Entry::Protected { eip: 1, ebx: 2 };
+    [
+        InitialState::after_init(),
+        InitialState::start_up(0x9a),
+        InitialState::of_image(protected),
+    ]
+    .map(|state| begin(&state))
+}
 
-    /// A change that spoils a good 64-bit state, and a word of the check's name.
-    type Spoiler = (fn(&mut GuestState), &'static str);
-
-    const SPOILERS: [Spoiler; 40] = [
-        (|state| state.cr0 &= !(1 << 5), "CR0: a bit that must be 1"),
-        (|state| state.cr0 |= 1 << 40, "CR0: a bit that must be 0"),
-        (|state| state.cr0 &= !CR0_PE, "CR0.PG without"),
-        (|state| state.cr4 &= !(1 << 13), "CR4: a bit that must be 1"),
-        (|state| state.cr4 |= 1 << 31, "CR4: a bit that must be 0"),
-        (|state| state.cr4 &= !CR4_PAE, "CR4.PAE"),
-        (|state| state.cr3 = 1 << 46, "CR3"),
-        (|state| state.dr7 |= 1 << 32, "DR7"),
-        (|state| state.debugctl = 1 << 5, "DEBUGCTL"),
-        (|state| state.sysenter_esp = 1 << 47, "SYSENTER_ESP"),
-        (|state| state.sysenter_eip = 1 << 47, "SYSENTER_EIP"),
-        (|state| state.pat = 2, "PAT"),
-        (|state| state.efer |= 1 << 12, "EFER: a reserved"),
-        (|state| state.efer &= !EFER_LMA, "EFER.LMA is not \""),
-        (|state| state.efer &= !EFER_LME, "EFER.LMA is not LME"),
-        (|state| state.tr.selector = 4, "TR: its selector"),
-        (|state| state.ldtr.selector = 4, "LDTR: its selector"),
-        (|state| state.tr.base = 1 << 47, "TR: base"),
-        (|state| state.gs.base = 1 << 47, "FS or GS: base"),
-        (|state| state.ldtr.base = 1 << 47, "LDTR: base"),
-        (|state| state.cs.base = 1 << 32, "CS: base"),
-        (|state| state.ds.base = 1 << 32, "SS, DS or ES: base"),
-        (|state| state.idtr.base = 1 << 47, "GDTR or IDTR: base"),
-        (|state| state.gdtr.limit = 0x1_0000, "GDTR or IDTR: limit"),
-        (|state| state.cs.attributes.0 &= !1, "CS: its type"),
-        (|state| state.cs.attributes.0 &= !0x80, "CS: not present"),
-        (|state| state.cs.attributes.0 |= 0x60, "CS: its DPL"),
-        (|state| state.ss.attributes.0 |= 8, "SS: its type"),
-        (|state| state.cs.attributes.0 |= 0x400, "CS: D and L"),
-        (|state| state.ds.attributes.0 &= !1, "not accessed"),
-        (|state| state.es.attributes.0 = 0x99, "cannot be read"),
-        (|state| state.fs.limit = 0x10_0000, "limit and G"),
-        (|state| state.tr.attributes.0 &= !0xf, "TR: no busy"),
-        (|state| state.ldtr.attributes.0 |= 1, "LDTR: no local"),
-        (|state| state.rip = 1 << 47, "RIP"),
-        (|state| state.rflags |= 1 << 3, "must be 0"),
-        (|state| state.rflags = 0, "bit 1 must be 1"),
-        (|state| state.activity = 4, "activity"),
-        (
-            |state| state.interruptibility = 1,
-            "blocking by STI without",
-        ),
-        (|state| state.link_pointer = 0, "link"),
-    ];
-
-    #[test]
-    fn a_spoilt_state_is_told_by_its_check() {
-        for (spoil, word) in SPOILERS {
-            let mut state = long();
-            spoil(&mut state);
-            let found = failing_check(&state, &limits(true));
-            assert!(
-                found.is_some_and(|found| found.contains(word)),
-                "{word}: {found:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn outside_long_mode_other_rules_hold() {
-        let [init, ..] = other();
-        let spoilt = |spoil: fn(&mut GuestState)| {
-            let mut state = init;
-            spoil(&mut state);
-            failing_check(&state, &limits(false))
-        };
-        assert!(
-            spoilt(|state| state.cr4 |= CR4_PCIDE).is_some_and(|found| found.contains("PCIDE"))
-        );
-        assert_eq!(spoilt(|state| state.rip = 1 << 32), Some("RIP: too wide"));
-        assert_eq!(
-            spoilt(|state| state.interruptibility = 3),
-            Some("interruptibility state: blocking by STI and by MOV SS")
-        );
-        assert!(spoilt(|state| state.rflags |= RFLAGS_VM).is_some());
-    }
-
-    #[test]
-    fn virtual_8086_mode_has_rules_of_its_own() {
-        let [.., protected] = other();
-        let segment = Segment::real_mode(0x1000, SegmentAttributes(0xf3));
-        let mut state = GuestState {
-            es: segment,
-            cs: segment,
-            ss: segment,
-            ds: segment,
-            fs: segment,
-            gs: segment,
-            rflags: RFLAGS_VM | 2,
-            ..protected
-        };
+#[test]
+fn every_state_in_which_a_guest_begins_passes() {
+    assert_eq!(failing_check(&long(), &limits(true)), None);
+    for state in other() {
         assert_eq!(failing_check(&state, &limits(false)), None);
-        state.gs.base = 0;
-        let found = failing_check(&state, &limits(false));
-        assert!(found.is_some_and(|found| found.contains("16 times")));
-        state.gs = segment;
-        state.ds.limit = 0;
-        let found = failing_check(&state, &limits(false));
-        assert!(found.is_some_and(|found| found.contains("FFFFH")));
-        state.ds = segment;
-        state.ss.attributes.0 = 0x93;
-        let found = failing_check(&state, &limits(false));
-        assert!(found.is_some_and(|found| found.contains("F3H")));
     }
+}
+
+/// A change that spoils a good 64-bit state, and a word of the check's name.
+type Spoiler = (fn(&mut GuestState), &'static str);
+
+const SPOILERS: [Spoiler; 40] = [
+    (|state| state.cr0 &= !(1 << 5), "CR0: a bit that must be 1"),
+    (|state| state.cr0 |= 1 << 40, "CR0: a bit that must be 0"),
+    (|state| state.cr0 &= !CR0_PE, "CR0.PG without"),
+    (|state| state.cr4 &= !(1 << 13), "CR4: a bit that must be 1"),
+    (|state| state.cr4 |= 1 << 31, "CR4: a bit that must be 0"),
+    (|state| state.cr4 &= !CR4_PAE, "CR4.PAE"),
+    (|state| state.cr3 = 1 << 46, "CR3"),
+    (|state| state.dr7 |= 1 << 32, "DR7"),
+    (|state| state.debugctl = 1 << 5, "DEBUGCTL"),
+    (|state| state.sysenter_esp = 1 << 47, "SYSENTER_ESP"),
+    (|state| state.sysenter_eip = 1 << 47, "SYSENTER_EIP"),
+    (|state| state.pat = 2, "PAT"),
+    (|state| state.efer |= 1 << 12, "EFER: a reserved"),
+    (|state| state.efer &= !EFER_LMA, "EFER.LMA is not \""),
+    (|state| state.efer &= !EFER_LME, "EFER.LMA is not LME"),
+    (|state| state.tr.selector = 4, "TR: its selector"),
+    (|state| state.ldtr.selector = 4, "LDTR: its selector"),
+    (|state| state.tr.base = 1 << 47, "TR: base"),
+    (|state| state.gs.base = 1 << 47, "FS or GS: base"),
+    (|state| state.ldtr.base = 1 << 47, "LDTR: base"),
+    (|state| state.cs.base = 1 << 32, "CS: base"),
+    (|state| state.ds.base = 1 << 32, "SS, DS or ES: base"),
+    (|state| state.idtr.base = 1 << 47, "GDTR or IDTR: base"),
+    (|state| state.gdtr.limit = 0x1_0000, "GDTR or IDTR: limit"),
+    (|state| state.cs.attributes.0 &= !1, "CS: its type"),
+    (|state| state.cs.attributes.0 &= !0x80, "CS: not present"),
+    (|state| state.cs.attributes.0 |= 0x60, "CS: its DPL"),
+    (|state| state.ss.attributes.0 |= 8, "SS: its type"),
+    (|state| state.cs.attributes.0 |= 0x400, "CS: D and L"),
+    (|state| state.ds.attributes.0 &= !1, "not accessed"),
+    (|state| state.es.attributes.0 = 0x99, "cannot be read"),
+    (|state| state.fs.limit = 0x10_0000, "limit and G"),
+    (|state| state.tr.attributes.0 &= !0xf, "TR: no busy"),
+    (|state| state.ldtr.attributes.0 |= 1, "LDTR: no local"),
+    (|state| state.rip = 1 << 47, "RIP"),
+    (|state| state.rflags |= 1 << 3, "must be 0"),
+    (|state| state.rflags = 0, "bit 1 must be 1"),
+    (|state| state.activity = 4, "activity"),
+    (
+        |state| state.interruptibility = 1,
+        "blocking by STI without",
+    ),
+    (|state| state.link_pointer = 0, "link"),
+];
+
+#[test]
+fn a_spoilt_state_is_told_by_its_check() {
+    for (spoil, word) in SPOILERS {
+        let mut state = long();
+        spoil(&mut state);
+        let found = failing_check(&state, &limits(true));
+        assert!(
+            found.is_some_and(|found| found.contains(word)),
+            "{word}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn outside_long_mode_other_rules_hold() {
+    let [init, ..] = other();
+    let spoilt = |spoil: fn(&mut GuestState)| {
+        let mut state = init;
+        spoil(&mut state);
+        failing_check(&state, &limits(false))
+    };
+    assert!(spoilt(|state| state.cr4 |= CR4_PCIDE).is_some_and(|found| found.contains("PCIDE")));
+    assert_eq!(spoilt(|state| state.rip = 1 << 32), Some("RIP: too wide"));
+    assert_eq!(
+        spoilt(|state| state.interruptibility = 3),
+        Some("interruptibility state: blocking by STI and by MOV SS")
+    );
+    assert!(spoilt(|state| state.rflags |= RFLAGS_VM).is_some());
+}
+
+#[test]
+fn virtual_8086_mode_has_rules_of_its_own() {
+    let [.., protected] = other();
+    let segment = Segment::real_mode(0x1000, SegmentAttributes(0xf3));
+    let mut state = GuestState {
+        es: segment,
+        cs: segment,
+        ss: segment,
+        ds: segment,
+        fs: segment,
+        gs: segment,
+        rflags: RFLAGS_VM | 2,
+        ..protected
+    };
+    assert_eq!(failing_check(&state, &limits(false)), None);
+    state.gs.base = 0;
+    let found = failing_check(&state, &limits(false));
+    assert!(found.is_some_and(|found| found.contains("16 times")));
+    state.gs = segment;
+    state.ds.limit = 0;
+    let found = failing_check(&state, &limits(false));
+    assert!(found.is_some_and(|found| found.contains("FFFFH")));
+    state.ds = segment;
+    state.ss.attributes.0 = 0x93;
+    let found = failing_check(&state, &limits(false));
+    assert!(found.is_some_and(|found| found.contains("F3H")));
 }

@@ -1,8 +1,7 @@
 //! The guest-state area of the VMCS (SDM, section 25.4 "Guest-State Area"), all of it that
-//! Bulkhead uses, in one value: written when a virtual CPU begins, read when VM entry refuses
-//! it.
+//! Bulkhead uses, as it is when a virtual CPU begins.
 
-use initial_state::{InitialState, Segment};
+use initial_state::InitialState;
 
 use crate::{Capabilities, Vmcs, field};
 
@@ -31,103 +30,58 @@ const NO_LINK: u64 = u64::MAX;
 /// Activity state: the guest executes instructions.
 const ACTIVE: u32 = 0;
 
-/// The area, its writing and its reading from one list.
-macro_rules! areas {
-    (
-        segments { $($segment:ident = $segment_fields:ident,)* }
-        fields { $($name:ident: $width:ty = $field:ident,)* }
-    ) => {
-        /// The guest-state area. Descriptor tables have a base and a limit alone.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "each field is named as in the manual")]
-        pub struct GuestState {
-            $(pub $segment: Segment,)*
-            pub gdtr: Segment,
-            pub idtr: Segment,
-            $(pub $name: $width,)*
-        }
-
-        impl GuestState {
-            /// Writes all fields.
-            pub fn store(&self, vmcs: &mut impl Vmcs) {
-                $(field::$segment_fields.store(vmcs, &self.$segment);)*
-                $(vmcs.write(field::$field, self.$name);)*
-                vmcs.write(field::GUEST_GDTR_BASE, self.gdtr.base);
-                vmcs.write(field::GUEST_GDTR_LIMIT, self.gdtr.limit);
-                vmcs.write(field::GUEST_IDTR_BASE, self.idtr.base);
-                vmcs.write(field::GUEST_IDTR_LIMIT, self.idtr.limit);
-            }
-
-            /// Reads all fields.
-            pub fn load(vmcs: &impl Vmcs) -> Self {
-                let table = |base, limit| Segment { base, limit, ..Segment::ZERO };
-                Self {
-                    $($segment: field::$segment_fields.load(vmcs),)*
-                    $($name: vmcs.read(field::$field),)*
-                    gdtr: table(
-                        vmcs.read(field::GUEST_GDTR_BASE),
-                        vmcs.read(field::GUEST_GDTR_LIMIT),
-                    ),
-                    idtr: table(
-                        vmcs.read(field::GUEST_IDTR_BASE),
-                        vmcs.read(field::GUEST_IDTR_LIMIT),
-                    ),
-                }
-            }
-        }
-    };
-}
-
-areas! {
-    segments {
-        es = GUEST_ES, cs = GUEST_CS, ss = GUEST_SS, ds = GUEST_DS,
-        fs = GUEST_FS, gs = GUEST_GS, ldtr = GUEST_LDTR, tr = GUEST_TR,
+/// Writes all of the area: a virtual CPU begins in `state`.
+pub fn begin(vmcs: &mut impl Vmcs, state: &InitialState, capabilities: &Capabilities) {
+    for (fields, segment) in [
+        (field::GUEST_ES, &state.es),
+        (field::GUEST_CS, &state.cs),
+        (field::GUEST_SS, &state.ss),
+        (field::GUEST_DS, &state.ds),
+        (field::GUEST_FS, &state.fs),
+        (field::GUEST_GS, &state.gs),
+        (field::GUEST_LDTR, &state.ldtr),
+        (field::GUEST_TR, &state.tr),
+    ] {
+        fields.store(vmcs, segment);
     }
-    fields {
-        cr0: u64 = GUEST_CR0, cr3: u64 = GUEST_CR3, cr4: u64 = GUEST_CR4, dr7: u64 = GUEST_DR7,
-        rsp: u64 = GUEST_RSP, rip: u64 = GUEST_RIP, rflags: u64 = GUEST_RFLAGS,
-        sysenter_cs: u32 = GUEST_SYSENTER_CS, sysenter_esp: u64 = GUEST_SYSENTER_ESP,
-        sysenter_eip: u64 = GUEST_SYSENTER_EIP, debugctl: u64 = GUEST_DEBUGCTL,
-        pat: u64 = GUEST_PAT, efer: u64 = GUEST_EFER, activity: u32 = GUEST_ACTIVITY,
-        interruptibility: u32 = GUEST_INTERRUPTIBILITY,
-        pending_debug: u64 = GUEST_PENDING_DEBUG, link_pointer: u64 = VMCS_LINK_POINTER,
+    for (field, value) in [
+        (
+            field::GUEST_CR0,
+            state.cr0 | capabilities.cr0_must & CR0_HOST_OWNED,
+        ),
+        (field::GUEST_CR3, state.cr3),
+        (
+            field::GUEST_CR4,
+            state.cr4 | capabilities.cr4_must & CR4_HOST_OWNED,
+        ),
+        (field::GUEST_GDTR_BASE, state.gdtr.base),
+        (field::GUEST_IDTR_BASE, state.idtr.base),
+        (field::GUEST_DR7, state.dr7),
+        (field::GUEST_RSP, state.rsp),
+        (field::GUEST_RIP, state.rip),
+        (field::GUEST_RFLAGS, state.rflags),
+        (field::GUEST_PENDING_DEBUG, 0),
+        (field::GUEST_SYSENTER_ESP, 0),
+        (field::GUEST_SYSENTER_EIP, 0),
+    ] {
+        vmcs.write(field, value);
     }
-}
-
-impl GuestState {
-    /// The area of a guest that begins in `state`, with the bits of CR0 and CR4 that VMX
-    /// operation fixes at 1. RBX, RSI and DR6 are not in the VMCS.
-    #[must_use]
-    pub const fn beginning(state: &InitialState, capabilities: &Capabilities) -> Self {
-        Self {
-            es: state.es,
-            cs: state.cs,
-            ss: state.ss,
-            ds: state.ds,
-            fs: state.fs,
-            gs: state.gs,
-            ldtr: state.ldtr,
-            tr: state.tr,
-            gdtr: state.gdtr,
-            idtr: state.idtr,
-            cr0: state.cr0 | (capabilities.cr0_must & CR0_HOST_OWNED),
-            cr3: state.cr3,
-            cr4: state.cr4 | (capabilities.cr4_must & CR4_HOST_OWNED),
-            dr7: state.dr7,
-            rsp: state.rsp,
-            rip: state.rip,
-            rflags: state.rflags,
-            sysenter_cs: 0,
-            sysenter_esp: 0,
-            sysenter_eip: 0,
-            debugctl: 0,
-            pat: state.pat,
-            efer: state.efer,
-            activity: ACTIVE,
-            interruptibility: 0,
-            pending_debug: 0,
-            link_pointer: NO_LINK,
-        }
+    for (field, value) in [
+        (field::VMCS_LINK_POINTER, NO_LINK),
+        (field::GUEST_DEBUGCTL, 0),
+        (field::GUEST_PAT, state.pat),
+        (field::GUEST_EFER, state.efer),
+    ] {
+        vmcs.write(field, value);
+    }
+    for (field, value) in [
+        (field::GUEST_GDTR_LIMIT, state.gdtr.limit),
+        (field::GUEST_IDTR_LIMIT, state.idtr.limit),
+        (field::GUEST_INTERRUPTIBILITY, 0),
+        (field::GUEST_ACTIVITY, ACTIVE),
+        (field::GUEST_SYSENTER_CS, 0),
+    ] {
+        vmcs.write(field, value);
     }
 }
 
@@ -137,20 +91,13 @@ mod tests {
     use crate::fake::{FakeVmcs, capabilities};
 
     #[test]
-    fn what_was_stored_is_loaded() {
-        let state = GuestState::beginning(&InitialState::start_up(0x9a), &capabilities());
+    fn a_beginning_has_what_vmx_fixes() {
         let mut vmcs = FakeVmcs::default();
-        state.store(&mut vmcs);
-        assert_eq!(GuestState::load(&vmcs), state);
+        begin(&mut vmcs, &InitialState::start_up(0x9a), &capabilities());
+        assert_eq!(vmcs.read(field::GUEST_CR0) & NUMERIC_ERROR, NUMERIC_ERROR);
+        assert_eq!(vmcs.read(field::GUEST_CR4), 1 << 13);
         assert_eq!(vmcs.read(field::GUEST_RFLAGS), 2);
         assert_eq!(vmcs.read(field::GUEST_CS.selector), 0x9a00);
-    }
-
-    #[test]
-    fn a_beginning_has_what_vmx_fixes() {
-        let state = GuestState::beginning(&InitialState::start_up(1), &capabilities());
-        assert_eq!(state.cr0 & NUMERIC_ERROR, NUMERIC_ERROR);
-        assert_eq!(state.cr4, 1 << 13);
     }
 
     #[test]

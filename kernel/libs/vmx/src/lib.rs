@@ -3,9 +3,9 @@
 //! Key types: [`Field`], a VMCS field whose width and access are in its type, and [`Vmcs`],
 //! through which fields are read and written; [`Capabilities`], what the CPU can do, and
 //! [`Controls`], the control words resolved from it; [`MsrBitmap`] and [`IoBitmaps`], which
-//! begin at deny-all; [`ExitReason`] with the decoders of its qualification ([`IoExit`],
-//! [`EptViolation`], [`ControlRegisterAccess`]); [`EventInjection`]; [`GuestState`] with the
-//! checks that VM entry makes of it; [`EptPointer`].
+//! begin at deny-all; [`ExitReason`] with the decoders of its
+//! qualification ([`exit_qualification`]); [`EventInjection`]; [`guest_state`], which tests
+//! hold against the checks that VM entry makes of it; [`EptPointer`].
 //!
 //! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3, order
 //! number 325384, revision 080 ("SDM" below). Names are the manual's, in whole words.
@@ -20,13 +20,14 @@
 mod bitmaps;
 mod capabilities;
 mod controls;
+#[cfg(test)]
 mod entry_check;
 mod ept_pointer;
 mod event;
-mod exit_qualification;
+pub mod exit_qualification;
 mod exit_reason;
 pub mod field;
-mod guest_state;
+pub mod guest_state;
 mod instruction_error;
 pub mod msr;
 mod resolve;
@@ -38,15 +39,12 @@ mod fake;
 pub use bitmaps::{BitmapLayout, IO_BITMAP_B_OFFSET, IoBitmaps, MsrBitmap};
 pub use capabilities::{Allowed, Capabilities};
 pub use controls::{EntryControls, ExitControls, PinBased, ProcessorBased, Secondary};
-pub use entry_check::{EntryLimits, failing_check};
 pub use ept_pointer::EptPointer;
 pub use event::EventInjection;
-pub use exit_qualification::{ControlRegisterAccess, EptViolation, IoExit};
 pub use exit_reason::ExitReason;
 pub use field::{Field, Vmcs};
 pub use guest_state::{
     BLOCKING_BY_MOV_SS, BLOCKING_BY_NMI, BLOCKING_BY_STI, CR0_HOST_OWNED, CR4_HOST_OWNED,
-    GuestState,
 };
 pub use instruction_error::InstructionError;
-pub use resolve::{Controls, Options, Unmet};
+pub use resolve::{Controls, Unmet};

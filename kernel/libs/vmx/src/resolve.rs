@@ -1,13 +1,10 @@
 //! From what the CPU allows to the control words that Bulkhead runs its guests with (SDM,
 //! appendix A.3 "VM-Execution Controls", A.4 "VM-Exit Controls", A.5 "VM-Entry Controls").
 //!
-//! Every control that the manual names is on, on if it is there, or off: one that is required
-//! and missing, or that must be off and cannot be, is reported by its name. Bits without a
-//! name are set as the CPU demands.
+//! Every control is on, on if it is there, or off: one that is required and missing is reported
+//! by its name. Bits that the manual reserves at 1 are 1; a CPU that wants others on is refused.
 
-use crate::{
-    Allowed, Capabilities, EntryControls, ExitControls, PinBased, ProcessorBased, Secondary,
-};
+use crate::{Capabilities, EntryControls, ExitControls, PinBased, ProcessorBased, Secondary};
 
 /// The control words of a virtual CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +16,6 @@ pub struct Controls {
     pub exit: ExitControls,
     /// Without "IA-32e mode guest", which depends on the state in which the guest begins.
     pub entry: EntryControls,
-}
-
-/// Instructions that the CPU has and that a guest gets `#UD` for unless a control is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Options {
-    /// The control of each, or none.
-    pub secondary: Secondary,
 }
 
 /// What the CPU lacks, or the control that it cannot set as is needed.
@@ -60,64 +50,31 @@ const ENTRY: EntryControls = EntryControls::LOAD_DEBUG_CONTROLS
     .with(EntryControls::LOAD_EFER);
 
 impl Controls {
-    /// The words for a CPU with `capabilities`, whose guests shall have `options`.
+    /// The words for a CPU with `capabilities`, whose guests shall have `optional`, too: the
+    /// controls of instructions that the CPU has, and for which a guest would get `#UD`.
     ///
     /// # Errors
     /// Names the first thing that the CPU lacks, or the first control that it cannot set as is
     /// needed.
-    pub fn resolve(capabilities: &Capabilities, options: Options) -> Result<Self, Unmet> {
+    pub fn resolve(capabilities: &Capabilities, optional: Secondary) -> Result<Self, Unmet> {
         unmet(capabilities.missing_basics())?;
-        let controls = Self::words(capabilities, options)?;
+        // Guests of both kinds must be possible.
+        let long = ENTRY.with(EntryControls::IA_32E_MODE_GUEST);
+        long.resolve(capabilities.entry)?;
+        let controls = Self {
+            pin_based: PIN_BASED.resolve(capabilities.pin_based)?,
+            processor_based: PROCESSOR_BASED.resolve(capabilities.processor_based)?,
+            secondary: SECONDARY.with(optional).resolve(capabilities.secondary)?,
+            exit: EXIT.resolve(capabilities.exit)?,
+            entry: ENTRY.resolve(capabilities.entry)?,
+        };
         unmet(capabilities.missing_translation())?;
         Ok(controls)
-    }
-
-    fn words(capabilities: &Capabilities, options: Options) -> Result<Self, Unmet> {
-        let secondary = SECONDARY.with(options.secondary);
-        let Capabilities {
-            pin_based, exit, ..
-        } = capabilities;
-        Ok(Self {
-            pin_based: PinBased(word(*pin_based, PIN_BASED.0, PinBased::NAMES)?),
-            processor_based: ProcessorBased(word(
-                capabilities.processor_based,
-                PROCESSOR_BASED.0,
-                ProcessorBased::NAMES,
-            )?),
-            secondary: Secondary(word(capabilities.secondary, secondary.0, Secondary::NAMES)?),
-            exit: ExitControls(word(*exit, EXIT.0, ExitControls::NAMES)?),
-            entry: entry(capabilities.entry)?,
-        })
     }
 }
 
 fn unmet(missing: Option<&'static str>) -> Result<(), Unmet> {
     missing.map_or(Ok(()), |what| Err(Unmet(what)))
-}
-
-/// Guests of both kinds must be possible: "IA-32e mode guest" must be free.
-fn entry(allowed: Allowed) -> Result<EntryControls, Unmet> {
-    let long = ENTRY.with(EntryControls::IA_32E_MODE_GUEST);
-    word(allowed, long.0, EntryControls::NAMES)?;
-    word(allowed, ENTRY.0, EntryControls::NAMES).map(EntryControls)
-}
-
-/// The word with the controls `on` and no other that has a name.
-fn word(
-    allowed: Allowed,
-    on: u32,
-    names: &[(u32, &'static str, &'static str)],
-) -> Result<u32, Unmet> {
-    for (bit, missing, fixed) in names {
-        let is_on = on & bit != 0;
-        if is_on && allowed.may & bit == 0 {
-            return Err(Unmet(missing));
-        }
-        if !is_on && allowed.must & bit != 0 {
-            return Err(Unmet(fixed));
-        }
-    }
-    Ok(on | allowed.must)
 }
 
 #[cfg(test)]
@@ -127,13 +84,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Allowed;
     use crate::fake::capabilities;
 
-    const OPTIONS: Options = Options {
-        secondary: Secondary::ENABLE_RDTSCP
-            .with(Secondary::ENABLE_INVPCID)
-            .with(Secondary::ENABLE_XSAVES),
-    };
+    const OPTIONAL: Secondary = Secondary::ENABLE_RDTSCP
+        .with(Secondary::ENABLE_INVPCID)
+        .with(Secondary::ENABLE_XSAVES);
 
     /// One word of the capabilities.
     type Word = fn(&mut Capabilities) -> &mut Allowed;
@@ -172,24 +128,18 @@ mod tests {
         (WORDS[4], 15, "load IA32_EFER (entry)"),
     ];
 
-    /// What must be off, by number and by the manual's name.
-    const OFF: [(Word, u32, &str); 11] = [
-        (WORDS[0], 0, "external-interrupt exiting"),
-        (WORDS[0], 3, "NMI exiting"),
-        (WORDS[1], 7, "HLT exiting"),
-        (WORDS[1], 9, "INVLPG exiting"),
-        (WORDS[1], 12, "RDTSC exiting"),
-        (WORDS[1], 15, "CR3-load exiting"),
-        (WORDS[1], 16, "CR3-store exiting"),
-        (WORDS[1], 19, "CR8-load exiting"),
-        (WORDS[1], 20, "CR8-store exiting"),
-        (WORDS[1], 30, "PAUSE exiting"),
-        (WORDS[3], 15, "acknowledge interrupt on exit"),
+    /// What the words are called.
+    const KINDS: [&str; 5] = [
+        "PINBASED_CTLS",
+        "TRUE_PROCBASED_CTLS",
+        "PROCBASED_CTLS2",
+        "EXIT_CTLS",
+        "ENTRY_CTLS",
     ];
 
     #[test]
     fn the_words_of_a_server() {
-        let controls = Controls::resolve(&capabilities(), OPTIONS).unwrap();
+        let controls = Controls::resolve(&capabilities(), OPTIONAL).unwrap();
         // What is reserved at 1, and what is required.
         assert_eq!(controls.pin_based.0, 0x16);
         assert_eq!(controls.processor_based.0, 0xb200_0c00 | 0x0400_6172);
@@ -205,7 +155,7 @@ mod tests {
             word(&mut without).may &= !(1 << bit);
             word(&mut without).must &= !(1 << bit);
             let expected = std::format!("VMX control \"{name}\"");
-            let unmet = Controls::resolve(&without, OPTIONS).unwrap_err();
+            let unmet = Controls::resolve(&without, OPTIONAL).unwrap_err();
             assert_eq!(unmet.0, expected);
         }
     }
@@ -214,10 +164,10 @@ mod tests {
     fn what_is_no_control_is_reported_too() {
         let all = capabilities();
         let basic = Capabilities { basic: 0, ..all };
-        let unmet = Controls::resolve(&basic, OPTIONS).unwrap_err();
+        let unmet = Controls::resolve(&basic, OPTIONAL).unwrap_err();
         assert_eq!(Some(unmet.0), basic.missing_basics());
         let translation = Capabilities { ept_vpid: 0, ..all };
-        let unmet = Controls::resolve(&translation, OPTIONS).unwrap_err();
+        let unmet = Controls::resolve(&translation, OPTIONAL).unwrap_err();
         assert_eq!(Some(unmet.0), translation.missing_translation());
     }
 
@@ -230,21 +180,33 @@ mod tests {
                 });
                 let mut without = capabilities();
                 word(&mut without).may &= !(1 << bit);
-                let resolved = Controls::resolve(&without, OPTIONS);
+                let resolved = Controls::resolve(&without, OPTIONAL);
                 assert_eq!(resolved.is_err(), is_required, "bit {bit} of word {index}");
             }
         }
     }
 
     #[test]
-    fn what_cannot_be_off_is_reported_by_name() {
-        for (word, bit, name) in OFF {
-            let mut fixed = capabilities();
-            word(&mut fixed).must |= 1 << bit;
-            word(&mut fixed).may |= 1 << bit;
-            let expected = std::format!("way to leave the VMX control \"{name}\" off");
-            let unmet = Controls::resolve(&fixed, OPTIONS).unwrap_err();
-            assert_eq!(unmet.0, expected);
+    fn what_cannot_be_off_is_reported_by_its_word() {
+        let resolved = Controls::resolve(&capabilities(), OPTIONAL).unwrap();
+        let on = [
+            resolved.pin_based.0,
+            resolved.processor_based.0,
+            resolved.secondary.0,
+            resolved.exit.0,
+            resolved.entry.0,
+        ];
+        for ((word, kind), on) in WORDS.into_iter().zip(KINDS).zip(on) {
+            for bit in (0..32).filter(|bit| on >> bit & 1 == 0) {
+                let mut fixed = capabilities();
+                word(&mut fixed).must |= 1 << bit;
+                word(&mut fixed).may |= 1 << bit;
+                let resolved = Controls::resolve(&fixed, OPTIONAL);
+                assert!(
+                    resolved.is_err_and(|unmet| unmet.0.contains(kind)),
+                    "bit {bit} of {kind}"
+                );
+            }
         }
     }
 
@@ -252,17 +214,16 @@ mod tests {
     fn an_option_is_required_only_where_the_cpu_has_the_instruction() {
         let mut without = capabilities();
         without.secondary.may &= !Secondary::ENABLE_XSAVES.0;
-        assert!(Controls::resolve(&without, OPTIONS).is_err());
-        let controls = Controls::resolve(&without, Options::default()).unwrap();
-        assert!(!controls.secondary.has(Secondary::ENABLE_RDTSCP));
+        assert!(Controls::resolve(&without, OPTIONAL).is_err());
+        let controls = Controls::resolve(&without, Secondary::default()).unwrap();
+        assert_eq!(controls.secondary.0 & OPTIONAL.0, 0);
     }
 
     proptest! {
         #[test]
         fn a_resolved_word_is_always_allowed(must: u32, may: u32) {
             let allowed = Allowed { must, may: may | must };
-            let resolved = word(allowed, PROCESSOR_BASED.0, ProcessorBased::NAMES);
-            if let Ok(bits) = resolved {
+            if let Ok(ProcessorBased(bits)) = PROCESSOR_BASED.resolve(allowed) {
                 prop_assert_eq!(bits & must, must);
                 prop_assert_eq!(bits & !allowed.may, 0);
                 prop_assert_eq!(bits & PROCESSOR_BASED.0, PROCESSOR_BASED.0);

@@ -21,9 +21,9 @@ pub mod registers;
 pub mod remapping;
 pub mod tables;
 
-pub use dmar::{DeviceScope, Dmar, DmarError, HardwareUnit, ReservedMemory, ScopeKind};
-pub use faults::{FaultAccess, FaultReason, FaultRecord};
-pub use invalidation::{Descriptor, Queue};
-pub use registers::{Capability, ExtendedCapability, FaultStatus, GlobalCommand, GlobalStatus};
-pub use remapping::{InterruptRemappingEntry, RemappingTable};
+pub use dmar::{Dmar, DmarError};
+pub use faults::FaultRecord;
+pub use invalidation::Descriptor;
+pub use registers::{Capability, ExtendedCapability, FaultStatus, Global};
+pub use remapping::InterruptRemappingEntry;
 pub use tables::{AddressWidth, ContextEntry, DomainId, RootEntry};

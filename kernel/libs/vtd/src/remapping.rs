@@ -9,6 +9,8 @@ use addr::{ApicId, HostPhysical, RequesterId};
 
 /// The bytes of an entry.
 pub const ENTRY_BYTES: u64 = 16;
+/// The entries of a table, which is one page.
+pub const ENTRIES: u16 = 256;
 
 /// An interrupt-remapping entry.
 #[repr(transparent)]
@@ -59,48 +61,15 @@ pub const fn remappable_message(index: u16) -> (u64, u32) {
     (MESSAGE_WINDOW | REMAPPABLE_FORMAT | low | high, 0)
 }
 
-/// An interrupt-remapping table: its place and size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RemappingTable {
-    base: HostPhysical,
-    /// S: the table has 2^(S+1) entries.
-    size: u8,
-}
-
-impl RemappingTable {
-    /// EIME: extended interrupt mode.
+/// IRTA_REG for the table at `table`, a page of [`ENTRIES`], with x2APIC IDs of 32 bits.
+#[must_use]
+pub const fn table_address(table: HostPhysical) -> u64 {
+    /// EIME.
     const EXTENDED_INTERRUPT_MODE: u64 = 1 << 11;
-
-    /// A table of `entries` entries at `base`; `None` unless that is a power of two from 2 to
-    /// 65,536 and `base` begins a page.
-    #[must_use]
-    pub const fn new(base: HostPhysical, entries: u32) -> Option<Self> {
-        let is_possible = entries.is_power_of_two() && entries >= 2 && entries <= 1 << 16;
-        if !is_possible || base.as_u64() & 0xfff != 0 {
-            return None;
-        }
-        // From 0 to 15.
-        let size = entries.trailing_zeros().to_le_bytes()[0].wrapping_sub(1);
-        Some(Self { base, size })
-    }
-
-    /// The number of entries.
-    #[must_use]
-    pub const fn entries(self) -> u32 {
-        2 << self.size
-    }
-
-    /// The pages that the table takes.
-    #[must_use]
-    pub const fn pages(self) -> u64 {
-        ((self.entries() as u64) << 4).div_ceil(4096)
-    }
-
-    /// IRTA_REG, with extended interrupt mode.
-    #[must_use]
-    pub const fn address_register(self) -> u64 {
-        self.base.as_u64() | Self::EXTENDED_INTERRUPT_MODE | self.size as u64
-    }
+    /// S: the table has 2^(S+1) entries.
+    const SIZE: u64 = 7;
+    const { assert!(2 << SIZE == ENTRIES) };
+    table.as_u64() & !0xfff | EXTENDED_INTERRUPT_MODE | SIZE
 }
 
 #[cfg(test)]
@@ -127,24 +96,9 @@ mod tests {
 
     #[test]
     fn a_table_of_one_page_has_256_entries() {
-        let table = RemappingTable::new(HostPhysical::new(0x1234_5000), 256).unwrap();
-        assert_eq!(table.address_register(), 0x1234_5807);
-        assert_eq!((table.entries(), table.pages()), (256, 1));
-    }
-
-    #[test]
-    fn the_largest_table_has_256_pages() {
-        let table = RemappingTable::new(HostPhysical::new(0x10_0000), 1 << 16).unwrap();
-        assert_eq!((table.pages(), table.address_register()), (256, 0x10_080f));
-    }
-
-    #[test]
-    fn impossible_tables_do_not_exist() {
-        let page = HostPhysical::new(0x1000);
-        for entries in [0, 1, 3, 255, 1 << 17] {
-            assert_eq!(RemappingTable::new(page, entries), None, "{entries}");
-        }
-        assert_eq!(RemappingTable::new(HostPhysical::new(0x1010), 256), None);
+        let address = table_address(HostPhysical::new(0x1234_5000));
+        assert_eq!(address, 0x1234_5807);
+        assert_eq!(u64::from(ENTRIES) * ENTRY_BYTES, 4096);
     }
 
     proptest! {

@@ -11,10 +11,6 @@ const PRESENT: u64 = 1 << 0;
 /// Bits 63:12, in which entries and registers keep the addresses of tables.
 const ADDRESS: u64 = !0xfff;
 
-/// The entries of a root table, one for each bus, and of a context table, one for each device
-/// and function number.
-pub const ENTRIES: usize = 256;
-
 /// RTADDR_REG for the root table at `table`: translation table mode 00b, legacy.
 #[must_use]
 pub const fn root_table_address(table: HostPhysical) -> u64 {
@@ -27,31 +23,17 @@ pub const fn root_table_address(table: HostPhysical) -> u64 {
 pub struct RootEntry(pub [u64; 2]);
 
 impl RootEntry {
-    /// Blocks every function of the bus.
-    pub const ABSENT: Self = Self([0; 2]);
-
     /// Points to the context table at `table`.
     #[must_use]
     pub const fn new(table: HostPhysical) -> Self {
         Self([table.as_u64() & ADDRESS | PRESENT, 0])
-    }
-
-    /// The context table, if there is one.
-    #[must_use]
-    pub const fn context_table(self) -> Option<HostPhysical> {
-        let [low, _] = self.0;
-        if low & PRESENT == 0 {
-            None
-        } else {
-            Some(HostPhysical::new(low & ADDRESS))
-        }
     }
 }
 
 /// A domain identifier: tags what the unit caches. 0 is reserved in caching mode, and so is
 /// never used.
 #[repr(transparent)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DomainId(pub u16);
 
 /// AW of a context entry: how many levels the second-stage table has.
@@ -102,8 +84,6 @@ mod tests {
     #[test]
     fn a_root_entry_points_to_a_context_table() {
         assert_eq!(RootEntry::new(TABLE).0, [0x1_2345_6001, 0]);
-        assert_eq!(RootEntry::new(TABLE).context_table(), Some(TABLE));
-        assert_eq!(RootEntry::ABSENT.context_table(), None);
         assert_eq!(root_table_address(TABLE), 0x1_2345_6000);
     }
 

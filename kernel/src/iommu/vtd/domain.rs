@@ -3,7 +3,7 @@
 
 use addr::{GuestPhysical, HostPhysical, IoVirtual, PageSize, Range};
 use page_table::{Access, Format, Leaves, MemoryKind, PageTable, SecondStage};
-use vtd::{AddressWidth, ContextEntry, DomainId};
+use vtd::{AddressWidth, Capability, ContextEntry, DomainId};
 
 use super::super::IommuError;
 use super::unit::Unit;
@@ -34,10 +34,11 @@ impl Abilities {
     /// Those that all of `units` have.
     pub fn of(units: &[Unit]) -> Self {
         let largest_page = units.iter().map(Unit::largest_page).min();
+        let all = |capability| units.iter().all(|unit| unit.can(capability));
         Self {
             largest_page: largest_page.unwrap_or(PageSize::Size4KiB),
-            has_3_levels: units.iter().all(Unit::supports_39_bits),
-            has_4_levels: units.iter().all(Unit::supports_48_bits),
+            has_3_levels: all(Capability::TABLES_OF_3_LEVELS),
+            has_4_levels: all(Capability::TABLES_OF_4_LEVELS),
         }
     }
 }

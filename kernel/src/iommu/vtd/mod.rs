@@ -69,8 +69,7 @@ impl Vtd {
         if units.is_empty() {
             return Err(IommuError::Missing("remapping unit for PCI segment 0"));
         }
-        let reserved = dmar.reserved_memory().flat_map(|region| region.scopes);
-        let reserved = reserved.filter_map(|scope| {
+        let reserved = dmar.reserved().filter_map(|scope| {
             let mut path = scope.path();
             let (device, function) = path.next()?;
             let first = RequesterId::new(scope.start_bus, device, function)?;

@@ -2,7 +2,7 @@
 
 use addr::{Address, HostPhysical};
 use vtd::registers::{FAULT_STATUS, INVALIDATION_QUEUE_ADDRESS, INVALIDATION_QUEUE_TAIL};
-use vtd::{Descriptor, FaultStatus, Queue};
+use vtd::{Descriptor, FaultStatus};
 
 use super::super::IommuError;
 use crate::cpu::time;
@@ -15,8 +15,8 @@ const ANSWER_MILLISECONDS: u64 = 100;
 /// The queue, one page, and the word to which the unit reports, on a page of its own.
 pub struct InvalidationQueue {
     memory: Ram,
-    queue: Queue,
-    tail: u16,
+    /// The first of the page's 256 entries that holds no descriptor.
+    tail: u8,
     /// The value of the last wait; the status word has it once everything is done.
     sequence: u32,
 }
@@ -27,10 +27,8 @@ impl InvalidationQueue {
     /// Takes the frames for a queue.
     pub fn new() -> Result<Self, IommuError> {
         let memory = frames::allocate(2).ok_or(IommuError::OutOfFrames)?;
-        let queue = Queue::new(memory.range().start(), 0).ok_or(IommuError::OutOfFrames)?;
         Ok(Self {
             memory,
-            queue,
             tail: 0,
             sequence: 0,
         })
@@ -40,7 +38,8 @@ impl InvalidationQueue {
     pub fn install(&mut self, registers: Registers) {
         self.tail = 0;
         registers.write_u64(INVALIDATION_QUEUE_TAIL, 0);
-        registers.write_u64(INVALIDATION_QUEUE_ADDRESS, self.queue.address_register());
+        let queue = self.memory.range().start().as_u64();
+        registers.write_u64(INVALIDATION_QUEUE_ADDRESS, queue);
     }
 
     /// Adds `descriptors` and a wait, and waits for that to be reported.
@@ -55,7 +54,7 @@ impl InvalidationQueue {
             self.push(*descriptor);
         }
         self.push(Descriptor::wait(status, self.sequence));
-        registers.write_u64(INVALIDATION_QUEUE_TAIL, self.queue.tail_register(self.tail));
+        registers.write_u64(INVALIDATION_QUEUE_TAIL, self.tail_offset());
         let expected = u64::from(self.sequence);
         let done = || {
             self.memory
@@ -74,13 +73,17 @@ impl InvalidationQueue {
         self.memory.range().start().checked_add(STATUS_OFFSET)
     }
 
+    fn tail_offset(&self) -> u64 {
+        u64::from(self.tail).wrapping_mul(Descriptor::BYTES)
+    }
+
     fn push(&mut self, descriptor: Descriptor) {
-        let offset = u64::from(self.tail).wrapping_mul(Descriptor::BYTES);
+        let offset = self.tail_offset();
         let [low, high] = descriptor.0;
         // The queue has 256 entries of 16 bytes, a page: no offset is outside.
         let _ = self.memory.write_u64(offset, low);
         let _ = self.memory.write_u64(offset.wrapping_add(8), high);
         self.memory.flush_line(offset);
-        self.tail = self.queue.next(self.tail);
+        self.tail = self.tail.wrapping_add(1);
     }
 }

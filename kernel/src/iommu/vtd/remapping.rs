@@ -1,19 +1,16 @@
 //! The interrupt-remapping table (VT-d, section 9.9 "Interrupt Remapping Table Entry").
 
-use vtd::remapping::ENTRY_BYTES;
-use vtd::{InterruptRemappingEntry, RemappingTable};
+use addr::HostPhysical;
+use vtd::InterruptRemappingEntry;
+use vtd::remapping::{ENTRIES, ENTRY_BYTES};
 
 use super::super::{InterruptBlock, IommuError};
 use crate::host::frames;
 use crate::host::physical::Ram;
 
-/// Entries for all functions together: one page.
-const ENTRIES: u32 = 256;
-
-/// The table, and how much of it is given away.
+/// The table, one page for all functions together, and how much of it is given away.
 pub struct Remapping {
     memory: Ram,
-    table: RemappingTable,
     used: u16,
 }
 
@@ -22,26 +19,17 @@ impl Remapping {
     pub fn new() -> Result<Self, IommuError> {
         let memory = frames::allocate(1).ok_or(IommuError::OutOfFrames)?;
         memory.flush();
-        let table = RemappingTable::new(memory.range().start(), ENTRIES);
-        let table = table.ok_or(IommuError::OutOfFrames)?;
-        Ok(Self {
-            memory,
-            table,
-            used: 0,
-        })
+        Ok(Self { memory, used: 0 })
     }
 
-    /// The table's place and size.
-    pub const fn table(&self) -> RemappingTable {
-        self.table
+    /// Where the table is.
+    pub fn table(&self) -> HostPhysical {
+        self.memory.range().start()
     }
 
     /// Takes `count` consecutive entries, for good.
     pub fn allocate(&mut self, count: u16) -> Result<InterruptBlock, IommuError> {
-        let end = self
-            .used
-            .checked_add(count)
-            .filter(|end| u32::from(*end) <= ENTRIES);
+        let end = self.used.checked_add(count).filter(|end| *end <= ENTRIES);
         let end = end.ok_or(IommuError::OutOfInterrupts)?;
         let first = core::mem::replace(&mut self.used, end);
         Ok(InterruptBlock { first, count })

@@ -10,8 +10,7 @@ use vtd::registers::{
     ROOT_TABLE_ADDRESS,
 };
 use vtd::{
-    Capability, Descriptor, ExtendedCapability, FaultRecord, FaultStatus, GlobalCommand,
-    GlobalStatus, RemappingTable, tables,
+    Capability, Descriptor, ExtendedCapability, FaultRecord, FaultStatus, Global, remapping, tables,
 };
 
 use super::super::IommuError;
@@ -22,7 +21,21 @@ use crate::host::physical::Registers;
 
 /// A unit's registers are one page at least; no register used here lies outside.
 const REGISTER_BYTES: u64 = 4096;
-const FAULT_RECORD_BYTES: u64 = 16;
+/// What a unit must have.
+const REQUIRED: [(ExtendedCapability, &str); 3] = [
+    (
+        ExtendedCapability::QUEUED_INVALIDATION,
+        "queued invalidation (ECAP.QI)",
+    ),
+    (
+        ExtendedCapability::INTERRUPT_REMAPPING,
+        "interrupt remapping (ECAP.IR)",
+    ),
+    (
+        ExtendedCapability::EXTENDED_INTERRUPT_MODE,
+        "extended interrupt mode (ECAP.EIM)",
+    ),
+];
 /// No command takes this long on a unit that works.
 const COMMAND_MILLISECONDS: u64 = 100;
 
@@ -45,33 +58,20 @@ impl Unit {
         // SAFETY: the firmware says that a remapping unit is there, and it is mapped, uncached.
         // All that it is made to write is the status word of its own invalidation queue.
         let registers = unsafe { Registers::new(range) };
-        let capability = Capability(registers.read_u64(CAPABILITY));
-        let extended = ExtendedCapability(registers.read_u64(EXTENDED_CAPABILITY));
-        let required = [
-            (
-                extended.supports_queued_invalidation(),
-                "queued invalidation (ECAP.QI)",
-            ),
-            (
-                extended.supports_interrupt_remapping(),
-                "interrupt remapping (ECAP.IR)",
-            ),
-            (
-                extended.supports_extended_interrupt_mode(),
-                "extended interrupt mode (ECAP.EIM)",
-            ),
-        ];
-        let records_end = capability
-            .fault_records()
-            .saturating_mul(FAULT_RECORD_BYTES)
-            .saturating_add(capability.fault_record_offset());
-        if records_end > REGISTER_BYTES {
+        let capability = Capability::from_bits_retain(registers.read_u64(CAPABILITY));
+        let extended =
+            ExtendedCapability::from_bits_retain(registers.read_u64(EXTENDED_CAPABILITY));
+        if let Some((_, name)) = REQUIRED.iter().find(|(bit, _)| !extended.contains(*bit)) {
+            return Err(IommuError::Missing(name));
+        }
+        // Each record is aligned to its own 16 bytes.
+        if capability
+            .fault_record_offsets()
+            .any(|offset| offset >= REGISTER_BYTES)
+        {
             return Err(IommuError::Missing(
                 "fault records in its first register page",
             ));
-        }
-        if let Some((_, missing)) = required.into_iter().find(|(present, _)| !present) {
-            return Err(IommuError::Missing(missing));
         }
         let queue = Mutex::new(InvalidationQueue::new()?);
         Ok(Self {
@@ -86,92 +86,81 @@ impl Unit {
     ///
     /// # Errors
     /// The unit does not answer.
-    pub fn block(&self, root: HostPhysical, remapping: RemappingTable) -> Result<(), IommuError> {
+    pub fn block(&self, root: HostPhysical, remapping: HostPhysical) -> Result<(), IommuError> {
         self.flush_write_buffer()?;
         self.registers
             .write_u64(ROOT_TABLE_ADDRESS, tables::root_table_address(root));
-        self.command_once(GlobalCommand::SET_ROOT_TABLE, GlobalStatus::ROOT_TABLE_SET)?;
+        self.command_once(Global::ROOT_TABLE)?;
         self.start_queue()?;
         self.invalidate(&[
             Descriptor::context_cache_global(),
             Descriptor::iotlb_global(),
         ])?;
-        self.switch_on(GlobalCommand::TRANSLATION, GlobalStatus::TRANSLATION)?;
-        let table = remapping.address_register();
+        self.switch_on(Global::TRANSLATION)?;
+        let table = remapping::table_address(remapping);
         self.registers
             .write_u64(INTERRUPT_REMAPPING_TABLE_ADDRESS, table);
-        self.command_once(
-            GlobalCommand::SET_INTERRUPT_REMAPPING_TABLE,
-            GlobalStatus::INTERRUPT_REMAPPING_TABLE_SET,
-        )?;
+        self.command_once(Global::INTERRUPT_REMAPPING_TABLE)?;
         self.invalidate(&[Descriptor::interrupt_entry_cache_global()])?;
-        self.switch_on(
-            GlobalCommand::INTERRUPT_REMAPPING,
-            GlobalStatus::INTERRUPT_REMAPPING,
-        )?;
+        self.switch_on(Global::INTERRUPT_REMAPPING)?;
         self.open_protected_memory()?;
         self.report_faults();
         Ok(())
     }
 
-    fn status(&self) -> GlobalStatus {
-        GlobalStatus::from_bits_truncate(self.registers.read_u32(GLOBAL_STATUS))
+    fn status(&self) -> Global {
+        Global::from_bits_truncate(self.registers.read_u32(GLOBAL_STATUS))
     }
 
-    fn command_once(&self, once: GlobalCommand, done: GlobalStatus) -> Result<(), IommuError> {
-        let command = GlobalCommand::unchanged(self.status()).union(once);
+    fn command(&self, command: Global) {
         self.registers.write_u32(GLOBAL_COMMAND, command.bits());
+    }
+
+    fn command_once(&self, once: Global) -> Result<(), IommuError> {
+        self.command(self.status().lasting().union(once));
         self.wait("a command was not carried out", || {
-            self.status().contains(done)
+            self.status().contains(once)
         })
     }
 
-    fn switch_on(&self, bit: GlobalCommand, done: GlobalStatus) -> Result<(), IommuError> {
+    fn switch_on(&self, bit: Global) -> Result<(), IommuError> {
         // Compatibility-format interrupts stay blocked whatever firmware had chosen.
-        let kept = GlobalCommand::unchanged(self.status());
-        let command = kept
-            .difference(GlobalCommand::COMPATIBILITY_FORMAT)
-            .union(bit);
-        self.registers.write_u32(GLOBAL_COMMAND, command.bits());
+        let kept = self.status().lasting();
+        self.command(kept.difference(Global::COMPATIBILITY_FORMAT).union(bit));
         self.wait("a function was not switched on", || {
-            self.status().contains(done)
+            self.status().contains(bit)
         })
     }
 
     /// Starts the invalidation queue, after stopping one that firmware may have left on.
     fn start_queue(&self) -> Result<(), IommuError> {
-        let on = GlobalStatus::QUEUED_INVALIDATION;
-        if self.status().contains(on) {
-            let command = GlobalCommand::unchanged(self.status());
-            let command = command.difference(GlobalCommand::QUEUED_INVALIDATION);
-            self.registers.write_u32(GLOBAL_COMMAND, command.bits());
+        let queue = Global::QUEUED_INVALIDATION;
+        if self.status().contains(queue) {
+            self.command(self.status().lasting().difference(queue));
             self.wait("the invalidation queue did not stop", || {
-                !self.status().contains(on)
+                !self.status().contains(queue)
             })?;
         }
         self.queue.lock().install(self.registers);
-        self.switch_on(GlobalCommand::QUEUED_INVALIDATION, on)
+        self.switch_on(queue)
     }
 
     /// Units that must be asked to see what the CPU has written (CAP.RWBF).
     fn flush_write_buffer(&self) -> Result<(), IommuError> {
-        if !self.capability.requires_write_buffer_flush() {
+        if !self.can(Capability::WRITE_BUFFER_FLUSH) {
             return Ok(());
         }
-        let command =
-            GlobalCommand::unchanged(self.status()).union(GlobalCommand::WRITE_BUFFER_FLUSH);
-        self.registers.write_u32(GLOBAL_COMMAND, command.bits());
-        let flushing = GlobalStatus::WRITE_BUFFER_FLUSHING;
+        let flush = Global::WRITE_BUFFER_FLUSH;
+        self.command(self.status().lasting().union(flush));
         self.wait("the write buffer was not flushed", || {
-            !self.status().contains(flushing)
+            !self.status().contains(flush)
         })
     }
 
     /// Switches off the protected memory regions that firmware may have set up for its own
     /// time: translation does more, and they would keep partitions' devices from memory.
     fn open_protected_memory(&self) -> Result<(), IommuError> {
-        let capability = self.capability;
-        if !(capability.has_protected_low_memory() || capability.has_protected_high_memory()) {
+        if !self.capability.intersects(Capability::PROTECTED_MEMORY) {
             return Ok(());
         }
         self.registers.write_u32(PROTECTED_MEMORY_ENABLE, 0);
@@ -205,7 +194,7 @@ impl Unit {
     /// Whether the unit has to be told even that an entry has become present: it may have cached
     /// that it was absent (VT-d, section 6.1 "Caching Mode"), or buffers what the CPU writes.
     pub const fn knows_absent_entries(&self) -> bool {
-        self.capability.caching_mode() || self.capability.requires_write_buffer_flush()
+        self.can(Capability::CACHING_MODE) || self.can(Capability::WRITE_BUFFER_FLUSH)
     }
 
     /// Hands every fault that is recorded to `report`, and frees its record.
@@ -235,21 +224,16 @@ impl Unit {
         self.capability.domains()
     }
 
-    /// Whether second-stage tables may have 3 levels.
-    pub const fn supports_39_bits(&self) -> bool {
-        self.capability.supports_39_bits()
-    }
-
-    /// Whether second-stage tables may have 4 levels.
-    pub const fn supports_48_bits(&self) -> bool {
-        self.capability.supports_48_bits()
+    /// Whether the unit has `capability`.
+    pub const fn can(&self, capability: Capability) -> bool {
+        self.capability.contains(capability)
     }
 
     /// The largest leaf of a second-stage table.
     pub fn largest_page(&self) -> PageSize {
-        if self.capability.supports_1_gib_pages() {
+        if self.can(Capability::LEAVES_OF_1_GIB) {
             PageSize::Size1GiB
-        } else if self.capability.supports_2_mib_pages() {
+        } else if self.can(Capability::LEAVES_OF_2_MIB) {
             PageSize::Size2MiB
         } else {
             PageSize::Size4KiB

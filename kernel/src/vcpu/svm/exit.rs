@@ -1,9 +1,9 @@
 //! From the VMCB's exit code and information to the neutral [`Exit`] (APM volume 2,
 //! appendix C "SVM Intercept Exit Codes").
 
-use svm::{ExitCode, IoExit, NestedPageFault, Vmcb};
+use svm::{ExitCode, Vmcb, memory_fault, port_access};
 
-use super::super::{Direction, Exit, MemoryFault, PortAccess, Registers};
+use super::super::{Exit, Registers};
 
 /// Why the guest of `vmcb` stopped.
 pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
@@ -43,7 +43,8 @@ pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
         | ExitCode::RSM => Exit::Privileged,
         _ => Exit::Unknown {
             code: control.exit_code,
-            name: code.name(),
+            // Nothing else is intercepted.
+            name: "unexpected",
         },
     }
 }
@@ -58,30 +59,5 @@ fn msr(information: u64, registers: &Registers) -> Exit {
     Exit::WriteMsr {
         msr,
         value: (registers.rdx << 32) | low,
-    }
-}
-
-fn port_access(information_1: u64, information_2: u64) -> PortAccess {
-    let io = IoExit::decode(information_1, information_2);
-    PortAccess {
-        port: io.port,
-        bytes: io.bytes,
-        direction: if io.input {
-            Direction::In
-        } else {
-            Direction::Out
-        },
-        string: io.string,
-        repeat: io.repeat,
-        next_rip: io.next_rip,
-    }
-}
-
-fn memory_fault(information_1: u64, information_2: u64) -> MemoryFault {
-    let fault = NestedPageFault::decode(information_1, information_2);
-    MemoryFault {
-        address: fault.address,
-        fetch: fault.instruction_fetch,
-        during_walk: fault.during_table_walk,
     }
 }

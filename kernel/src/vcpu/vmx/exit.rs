@@ -3,13 +3,11 @@
 
 use addr::GuestPhysical;
 use vmx::{
-    BLOCKING_BY_NMI, ControlRegisterAccess, EptViolation, EventInjection, ExitReason, GuestState,
-    InstructionError, IoExit, Vmcs, failing_check, field,
+    BLOCKING_BY_NMI, EventInjection, ExitReason, InstructionError, Vmcs, exit_qualification, field,
 };
 
-use super::super::{Direction, Exit, MemoryFault, PortAccess, Registers};
+use super::super::{Exit, PortAccess, Registers};
 use super::enter::Entered;
-use super::features;
 use super::region::Current;
 use super::state;
 
@@ -29,7 +27,7 @@ pub fn decode(
     }
     let reason = ExitReason(vmcs.read(field::EXIT_REASON));
     if reason.is_entry_failure() {
-        return (entry_failure(vmcs, reason), None);
+        return (entry_failure(reason), None);
     }
     let exit = match reason {
         ExitReason::CPUID => Exit::Cpuid,
@@ -82,15 +80,13 @@ fn without_length(vmcs: &mut Current<'_>, reason: ExitReason) -> Exit {
 }
 
 /// The CPU refused the guest's state, or had a machine check on the way.
-fn entry_failure(vmcs: &Current<'_>, reason: ExitReason) -> Exit {
+fn entry_failure(reason: ExitReason) -> Exit {
     if reason.basic() == ExitReason::MACHINE_CHECK_DURING_ENTRY {
         return Exit::MachineCheck;
     }
-    let limits = features::entry_limits(state::is_long(vmcs));
-    let failing = failing_check(&GuestState::load(vmcs), &limits);
     Exit::EntryFailure {
         code: reason.0.into(),
-        why: failing.unwrap_or_else(|| reason.name()),
+        why: reason.name(),
     }
 }
 
@@ -106,45 +102,31 @@ fn edx_eax(registers: &Registers) -> u64 {
 }
 
 fn port_access(vmcs: &Current<'_>) -> PortAccess {
-    let io = IoExit::decode(vmcs.read(field::EXIT_QUALIFICATION));
     let length: u64 = vmcs.read(field::EXIT_INSTRUCTION_LENGTH).into();
-    PortAccess {
-        port: io.port,
-        bytes: io.bytes,
-        direction: if io.input {
-            Direction::In
-        } else {
-            Direction::Out
-        },
-        string: io.string,
-        repeat: io.repeat,
-        next_rip: state::next_rip(vmcs, length),
-    }
+    let qualification = vmcs.read(field::EXIT_QUALIFICATION);
+    exit_qualification::port_access(qualification, state::next_rip(vmcs, length))
 }
 
 /// Second-stage tables do not change while a guest runs: what faulted in an event's delivery
 /// will again.
 fn ept_violation(vmcs: &mut Current<'_>) -> Exit {
-    let violation = EptViolation::decode(vmcs.read(field::EXIT_QUALIFICATION));
+    let qualification = vmcs.read(field::EXIT_QUALIFICATION);
     if EventInjection::is_valid(vmcs.read(field::IDT_VECTORING_INFORMATION)) {
         return Exit::DeliveryFault;
     }
-    if violation.nmi_unblocked {
+    if exit_qualification::has_unblocked_nmi(qualification) {
         let blocking = vmcs.read(field::GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI;
         vmcs.write(field::GUEST_INTERRUPTIBILITY, blocking);
     }
-    Exit::Memory(MemoryFault {
-        address: GuestPhysical::new(vmcs.read(field::GUEST_PHYSICAL_ADDRESS)),
-        fetch: violation.instruction_fetch,
-        during_walk: violation.during_table_walk,
-    })
+    let address = GuestPhysical::new(vmcs.read(field::GUEST_PHYSICAL_ADDRESS));
+    Exit::Memory(exit_qualification::memory_fault(qualification, address))
 }
 
 /// A guest wants another value in a bit that VMX operation fixes. CR0.NE it gets, in the read
 /// shadow: the instruction, repeated, then does not exit. Those of CR4 it does not get.
 fn control_register_access(vmcs: &mut Current<'_>) -> Exit {
-    let access = ControlRegisterAccess::decode(vmcs.read(field::EXIT_QUALIFICATION));
-    if access.register != 0 {
+    let qualification = vmcs.read(field::EXIT_QUALIFICATION);
+    if exit_qualification::control_register(qualification) != 0 {
         return Exit::ForbiddenControl;
     }
     let shadow = vmcs.read(field::CR0_READ_SHADOW) ^ vmx::CR0_HOST_OWNED;

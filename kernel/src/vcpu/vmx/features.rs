@@ -3,7 +3,7 @@
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 
 use addr::PageSize;
-use vmx::{Capabilities, Controls, EntryLimits, Options, Secondary, msr};
+use vmx::{Capabilities, Controls, Secondary, msr};
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::Msr;
 
@@ -37,7 +37,7 @@ pub fn check() -> Result<(), Missing> {
             "the firmware has locked it: enable it there",
         );
     }
-    if let Err(unmet) = Controls::resolve(&capabilities(), options()) {
+    if let Err(unmet) = Controls::resolve(&capabilities(), optional()) {
         return missing(unmet.0, "Bulkhead needs it; use a CPU that has it");
     }
     if __cpuid(1).ecx & XSAVE == 0 {
@@ -66,16 +66,7 @@ pub fn capabilities() -> Capabilities {
 
 /// The control words for this core, which `check` has found to be possible.
 pub fn controls() -> Option<Controls> {
-    Controls::resolve(&capabilities(), options()).ok()
-}
-
-/// What VM entry's checks of a guest depend on.
-pub fn entry_limits(is_long: bool) -> EntryLimits {
-    EntryLimits {
-        capabilities: capabilities(),
-        physical_address_bits: __cpuid(0x8000_0008).eax & 0xff,
-        is_long,
-    }
+    Controls::resolve(&capabilities(), optional()).ok()
 }
 
 /// The largest leaf of the extended page tables.
@@ -88,7 +79,7 @@ pub fn largest_page() -> PageSize {
 }
 
 /// The instructions of this CPU that a guest has only by a control.
-fn options() -> Options {
+fn optional() -> Secondary {
     const RDTSCP: u32 = 1 << 27;
     const RDPID: u32 = 1 << 22;
     const INVPCID: u32 = 1 << 10;
@@ -102,9 +93,7 @@ fn options() -> Options {
         (has_xsaves, Secondary::ENABLE_XSAVES),
     ];
     let there = all.into_iter().filter(|(is_there, _)| *is_there);
-    Options {
-        secondary: there.fold(Secondary::default(), |sum, (_, one)| sum.with(one)),
-    }
+    there.fold(Secondary::default(), |sum, (_, one)| sum.with(one))
 }
 
 /// Enters VMX operation (SDM, section 24.7 "Enabling and Entering VMX Operation", and section

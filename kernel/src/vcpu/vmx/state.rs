@@ -5,7 +5,7 @@ use core::arch::asm;
 
 use vmx::{
     BLOCKING_BY_MOV_SS, BLOCKING_BY_STI, CR0_HOST_OWNED, CR4_HOST_OWNED, Controls, EntryControls,
-    EventInjection, GuestState, Vmcs, field,
+    EventInjection, Vmcs, field, guest_state,
 };
 use x86_64::instructions::segmentation::{CS, DS, SS, Segment as _};
 use x86_64::instructions::tables::{sgdt, sidt};
@@ -101,7 +101,7 @@ fn write_host_state(vmcs: &mut Current<'_>) {
 /// Puts the virtual CPU into the state in which it begins.
 pub fn reset(vmcs: &mut Current<'_>, registers: &mut Registers, start: Start) {
     let state = start.state();
-    GuestState::beginning(&state, &features::capabilities()).store(vmcs);
+    guest_state::begin(vmcs, &state, &features::capabilities());
     // A guest that never touches CR0.NE or CR4 costs no exit for them.
     vmcs.write(field::CR0_GUEST_HOST_MASK, CR0_HOST_OWNED);
     vmcs.write(field::CR0_READ_SHADOW, state.cr0 | CR0_HOST_OWNED);
@@ -127,7 +127,7 @@ fn write_registers_outside(dr6: u64) {
 }
 
 /// Whether the guest is in IA-32e mode: the CPU keeps the control up to date.
-pub fn is_long(vmcs: &Current<'_>) -> bool {
+fn is_long(vmcs: &Current<'_>) -> bool {
     let controls = EntryControls(vmcs.read(field::ENTRY_CONTROLS));
     controls.has(EntryControls::IA_32E_MODE_GUEST)
 }

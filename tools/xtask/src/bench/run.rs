@@ -24,6 +24,12 @@ const LIMIT: Duration = Duration::from_secs(3600);
 /// How long QEMU may take to come to an end that is due.
 const END_LIMIT: Duration = Duration::from_secs(120);
 
+/// Exit codes that Bulkhead has no use for (AMD APM volume 2, 24593-3.42, appendix C).
+pub const INTR: svm::ExitCode = svm::ExitCode(0x60);
+pub const VINTR: svm::ExitCode = svm::ExitCode(0x64);
+pub const HLT: svm::ExitCode = svm::ExitCode(0x78);
+const XSETBV: svm::ExitCode = svm::ExitCode(0x8d);
+
 /// The file for QEMU's trace.
 const TRACE: &str = "trace.log";
 
@@ -357,9 +363,9 @@ fn group(reason: &str) -> &str {
 pub fn reason(exits: &Exits) -> &'static str {
     const MACHINE_CHECK: u64 = 0x52;
     let reason = match svm::ExitCode(exits.kind.code) {
-        svm::ExitCode::INTR => ExitReason::ExternalInterrupt,
-        svm::ExitCode::HLT => ExitReason::Hlt,
-        svm::ExitCode::XSETBV => ExitReason::Xsetbv,
+        INTR => ExitReason::ExternalInterrupt,
+        HLT => ExitReason::Hlt,
+        XSETBV => ExitReason::Xsetbv,
         svm::ExitCode::CPUID => ExitReason::Cpuid,
         svm::ExitCode::IOIO => ExitReason::PortIo,
         svm::ExitCode::MSR if exits.kind.write == 0 => ExitReason::MsrRead,

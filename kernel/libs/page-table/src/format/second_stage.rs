@@ -1,9 +1,7 @@
 //! Second-stage tables of an IOMMU (Intel VT-d specification D51397-018, revision 5.10, section 9.8
 //! "Second-Stage Paging Entries").
 
-use addr::{HostPhysical, PageSize};
-
-use super::{Format, bits_if, leaf_place};
+use super::{Bits, Format};
 use crate::{Access, Level, MemoryKind};
 
 const READ: u64 = 1 << 0;
@@ -27,36 +25,13 @@ impl<const LEVELS: u8> Format for SecondStage<LEVELS> {
         }
     };
     const ADDRESS_BITS: u32 = if LEVELS == 3 { 39 } else { 48 };
-
-    fn table_entry(table: HostPhysical) -> u64 {
-        table.as_u64() | READ | WRITE
-    }
-
-    fn leaf_entry(
-        size: PageSize,
-        page: HostPhysical,
-        access: Access,
-        _: MemoryKind,
-    ) -> Option<u64> {
-        access.intersects(Access::READ | Access::WRITE).then(|| {
-            leaf_place(size, page)
-                | bits_if(access.contains(Access::READ), READ)
-                | bits_if(access.contains(Access::WRITE), WRITE)
-        })
-    }
-
-    fn is_present(entry: u64) -> bool {
-        entry & (READ | WRITE) != 0
-    }
-
-    fn access(entry: u64) -> Access {
-        let mut access = Access::empty();
-        access.set(Access::READ, entry & READ != 0);
-        access.set(Access::WRITE, entry & WRITE != 0);
-        access
-    }
-
-    fn kind(_: u64) -> MemoryKind {
-        MemoryKind::WriteBack
-    }
+    const TABLE: u64 = READ | WRITE;
+    const LEAF: u64 = 0;
+    const PRESENT: u64 = READ | WRITE;
+    const LEAST: Access = Access::READ.union(Access::WRITE);
+    const ACCESSES: &'static [Bits<Access>] = &[
+        Bits::set(Access::READ, READ),
+        Bits::set(Access::WRITE, WRITE),
+    ];
+    const UNCACHED: Bits<MemoryKind> = Bits::set(MemoryKind::Uncached, 0);
 }

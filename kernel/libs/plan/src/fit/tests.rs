@@ -4,7 +4,7 @@ use crate::testing::{MIB, example, example_machine, range};
 use crate::{Function, Place, crc32c};
 
 fn rules(fit: &Fit) -> Vec<Rule> {
-    fit.violations()
+    fit.violations
         .iter()
         .map(|violation| violation.rule)
         .collect()
@@ -13,7 +13,7 @@ fn rules(fit: &Fit) -> Vec<Rule> {
 #[test]
 fn example_fits_its_machine() {
     let fit = fit(&example(), &example_machine());
-    assert_eq!(fit.violations(), []);
+    assert_eq!(fit.violations, []);
     assert!(fit.may_start(0) && fit.may_start(1));
 }
 
@@ -68,7 +68,7 @@ fn what_the_plan_declares_does_not_stand_in_for_the_machine() {
         one.functions
             .retain(|function| !matches!(function, Function::Whole { .. }))
     });
-    assert_eq!(super::fit(&plan, &example_machine()).violations(), []);
+    assert_eq!(super::fit(&plan, &example_machine()).violations, []);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_room_that_the_machine_does_not_have_refuses_its_partition_alone() {
     plan.partitions[0].image_room = Some(64 * MIB);
     plan.partitions[1].image_room = Some(32 * MIB);
     let whole = fit(&plan, &example_machine());
-    assert_eq!(whole.violations(), []);
+    assert_eq!(whole.violations, []);
     assert_eq!(whole.room(0), Some(range(16 * MIB, 64 * MIB)));
     assert_eq!(whole.room(1), Some(range(80 * MIB, 32 * MIB)));
     let mut machine = example_machine();

@@ -225,20 +225,13 @@ const fn is_sizing(value: u32) -> bool {
 
 /// What the register, or the pair of them, shows as the address.
 pub(super) fn bar_address(bar: &Bar) -> (u32, u32) {
-    let (low, high) = halves(bar.address);
+    let (low, high) = (bar.address as u32, (bar.address >> 32) as u32);
     (low & !0xf | bar.kind.flags(), high)
 }
 
 /// What it shows after all ones were written.
 fn bar_mask(bar: &Bar) -> (u32, u32) {
-    let (low, high) = halves(!bar.size.wrapping_sub(1));
+    let mask = !bar.size.wrapping_sub(1);
+    let (low, high) = (mask as u32, (mask >> 32) as u32);
     (low & !0xf | bar.kind.flags(), high)
-}
-
-fn halves(value: u64) -> (u32, u32) {
-    let [b0, b1, b2, b3, b4, b5, b6, b7] = value.to_le_bytes();
-    (
-        u32::from_le_bytes([b0, b1, b2, b3]),
-        u32::from_le_bytes([b4, b5, b6, b7]),
-    )
 }

@@ -3,32 +3,10 @@
 
 use byte_fields::u8_at;
 
-/// What a scope names.
-#[repr(transparent)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScopeKind(pub u8);
-
-impl ScopeKind {
-    /// One PCI function.
-    pub const ENDPOINT: Self = Self(1);
-    /// A bridge with everything below it.
-    pub const SUB_HIERARCHY: Self = Self(2);
-    /// An I/O APIC.
-    pub const IO_APIC: Self = Self(3);
-    /// An HPET that sends messages.
-    pub const HPET: Self = Self(4);
-    /// A device of the ACPI namespace.
-    pub const NAMESPACE_DEVICE: Self = Self(5);
-}
-
 /// A device scope. Its path leads from `start_bus` through bridges: each step is a device and
 /// function on the bus behind the step before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceScope<'a> {
-    /// What it names.
-    pub kind: ScopeKind,
-    /// The I/O APIC's, HPET's or namespace device's number.
-    pub enumeration: u8,
     /// The bus on which the path begins.
     pub start_bus: u8,
     path: &'a [u8],
@@ -36,7 +14,6 @@ pub struct DeviceScope<'a> {
 
 impl<'a> DeviceScope<'a> {
     const LENGTH: usize = 1;
-    const ENUMERATION: usize = 4;
     const START_BUS: usize = 5;
     const PATH: usize = 6;
 
@@ -58,8 +35,6 @@ impl<'a> DeviceScope<'a> {
             return None;
         }
         let scope = Self {
-            kind: ScopeKind(u8_at(scope, 0)?),
-            enumeration: u8_at(scope, Self::ENUMERATION)?,
             start_bus: u8_at(scope, Self::START_BUS)?,
             path,
         };
@@ -69,17 +44,17 @@ impl<'a> DeviceScope<'a> {
 
 /// The device scopes of a structure.
 #[derive(Debug, Clone, Copy)]
-pub struct Scopes<'a> {
+pub(super) struct Scopes<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Scopes<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// Whether the scopes fill their structure exactly.
-    pub(super) fn are_whole(self) -> bool {
+    pub fn are_whole(self) -> bool {
         let mut scopes = self;
         scopes.by_ref().for_each(drop);
         scopes.rest.is_empty()

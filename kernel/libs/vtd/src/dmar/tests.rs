@@ -8,10 +8,9 @@ use proptest::prelude::*;
 use super::*;
 
 /// A table with a right length and checksum around `structures`.
-fn sealed(width: u8, flags: u8, structures: &[u8]) -> Vec<u8> {
+fn sealed(flags: u8, structures: &[u8]) -> Vec<u8> {
     let mut bytes = b"DMAR".to_vec();
     bytes.resize(STRUCTURES, 0);
-    bytes[36] = width;
     bytes[37] = flags;
     bytes.extend_from_slice(structures);
     let length = u32::try_from(bytes.len()).unwrap();
@@ -52,56 +51,31 @@ const BEHIND_BRIDGE: [u8; 10] = [1, 10, 0, 0, 0, 0, 0x1c, 4, 0, 0];
 
 #[test]
 fn qemus_table_has_one_unit_for_everything() {
-    let bytes = sealed(47, 1, &unit(1, 0xfed9_0000, &IO_APIC));
+    let bytes = sealed(1, &unit(1, 0xfed9_0000, &IO_APIC));
     let dmar = Dmar::parse(&bytes).unwrap();
-    assert_eq!(dmar.host_address_bits(), 48);
-    assert!(dmar.supports_interrupt_remapping() && !dmar.opts_out_of_x2apic());
+    assert!(dmar.supports_interrupt_remapping());
     let units: Vec<_> = dmar.hardware_units().collect();
-    let [unit] = units.as_slice() else {
-        panic!("{} units", units.len())
-    };
+    let registers = HostPhysical::new(0xfed9_0000);
     assert_eq!(
-        (unit.segment, unit.registers),
-        (0, HostPhysical::new(0xfed9_0000))
+        units,
+        [HardwareUnit {
+            segment: 0,
+            registers
+        }]
     );
-    assert!(unit.includes_all);
-    let scopes: Vec<_> = unit.scopes.collect();
-    assert_eq!(
-        (scopes[0].kind, scopes[0].start_bus, scopes.len()),
-        (ScopeKind::IO_APIC, 0xff, 1)
-    );
-    assert_eq!(dmar.reserved_memory().count(), 0);
+    assert_eq!(dmar.reserved().count(), 0);
 }
 
 #[test]
 fn a_path_leads_through_bridges() {
     let scopes = [&BEHIND_BRIDGE[..], &IO_APIC].concat();
-    let bytes = sealed(
-        38,
-        3,
-        &[unit(0, 0x1000, &scopes), unit(1, 0x2000, &[])].concat(),
-    );
+    let bytes = sealed(0, &reserved(0x7000_0000, 0x7000_ffff, &scopes));
     let dmar = Dmar::parse(&bytes).unwrap();
-    assert!(dmar.opts_out_of_x2apic());
-    let first = dmar.hardware_units().next().unwrap();
-    let scopes: Vec<_> = first.scopes.collect();
-    assert_eq!((scopes.len(), scopes[0].kind), (2, ScopeKind::ENDPOINT));
+    assert!(!dmar.supports_interrupt_remapping());
+    let scopes: Vec<_> = dmar.reserved().collect();
+    assert_eq!((scopes[0].start_bus, scopes[1].start_bus), (0, 0xff));
     assert!(scopes[0].path().eq([(0x1c, 4), (0, 0)]));
-    assert!(
-        dmar.hardware_units()
-            .map(|unit| unit.includes_all)
-            .eq([false, true])
-    );
-}
-
-#[test]
-fn reserved_memory_has_an_inclusive_limit() {
-    let bytes = sealed(38, 0, &reserved(0x7000_0000, 0x7000_ffff, &BEHIND_BRIDGE));
-    let dmar = Dmar::parse(&bytes).unwrap();
-    let region = dmar.reserved_memory().next().unwrap();
-    assert_eq!(region.memory.start(), HostPhysical::new(0x7000_0000));
-    assert_eq!(region.memory.bytes(), 0x1_0000);
-    assert_eq!(region.scopes.count(), 1);
+    assert!(scopes[1].path().eq([(0, 0)]));
 }
 
 #[test]
@@ -112,7 +86,7 @@ fn other_structures_are_passed_over() {
         unit(1, 0x1000, &[]),
     ]
     .concat();
-    let bytes = sealed(38, 0, &structures);
+    let bytes = sealed(0, &structures);
     assert_eq!(Dmar::parse(&bytes).unwrap().hardware_units().count(), 1);
 }
 
@@ -127,39 +101,29 @@ fn malformed_structures_are_named_by_their_offset() {
         (vec![9, 0, 0xff, 0xff], DmarError::Structure(second)),
         (structure(0, &[0; 8]), DmarError::Structure(second)),
         (structure(1, &[0; 12]), DmarError::Structure(second)),
-        (unit(0, 0, &[1, 0, 0, 0]), DmarError::Scope(second)),
-        (unit(0, 0, &[1, 6, 0, 0, 0, 0]), DmarError::Scope(second)),
-        (unit(0, 0, &[1, 7, 0, 0, 0, 0, 0]), DmarError::Scope(second)),
+        (reserved(0, 0, &[1, 0, 0, 0]), DmarError::Scope(second)),
         (
-            unit(0, 0, &[1, 9, 0, 0, 0, 0, 0, 0]),
+            reserved(0, 0, &[1, 6, 0, 0, 0, 0]),
             DmarError::Scope(second),
         ),
         (
-            reserved(0x2000, 0x1000, &[]),
-            DmarError::ReservedMemory(second),
+            reserved(0, 0, &[1, 7, 0, 0, 0, 0, 0]),
+            DmarError::Scope(second),
         ),
         (
-            reserved(0, u64::MAX, &[]),
-            DmarError::ReservedMemory(second),
+            reserved(0, 0, &[1, 9, 0, 0, 0, 0, 0, 0]),
+            DmarError::Scope(second),
         ),
     ];
     for (bad, error) in cases {
-        let bytes = sealed(38, 0, &[good.clone(), bad.clone()].concat());
+        let bytes = sealed(0, &[good.clone(), bad.clone()].concat());
         assert_eq!(Dmar::parse(&bytes).err(), Some(error), "{bad:x?}");
     }
 }
 
 #[test]
 fn impossible_tables_are_refused() {
-    assert_eq!(
-        Dmar::parse(&sealed(64, 0, &[])).err(),
-        Some(DmarError::AddressWidth(64))
-    );
-    assert_eq!(
-        Dmar::parse(&sealed(255, 0, &[])).err(),
-        Some(DmarError::AddressWidth(255))
-    );
-    let mut flipped = sealed(38, 0, &unit(1, 0x1000, &[]));
+    let mut flipped = sealed(0, &unit(1, 0x1000, &[]));
     flipped[60] ^= 1;
     assert_eq!(
         Dmar::parse(&flipped).err(),
@@ -175,12 +139,8 @@ fn exhaust(bytes: &[u8]) -> usize {
     let Ok(dmar) = Dmar::parse(bytes) else {
         return 0;
     };
-    let units = dmar.hardware_units().map(|unit| unit.scopes);
-    let regions = dmar.reserved_memory().map(|region| region.scopes);
-    let scopes = units
-        .chain(regions)
-        .flat_map(|scopes| scopes.map(|scope| scope.path().count()));
-    scopes.map(|steps| steps + 1).sum()
+    let steps = dmar.reserved().map(|scope| scope.path().count() + 1);
+    steps.sum::<usize>() + dmar.hardware_units().count()
 }
 
 fn any_structure() -> impl Strategy<Value = Vec<u8>> {
@@ -211,16 +171,15 @@ proptest! {
 
     #[test]
     fn no_sealed_structures_make_the_parser_panic_or_find_too_much(
-        width: u8,
         structures in prop::collection::vec(any_structure(), 0..6),
     ) {
-        let bytes = sealed(width, 0, &structures.concat());
+        let bytes = sealed(0, &structures.concat());
         prop_assert!(exhaust(&bytes) <= bytes.len());
     }
 
     #[test]
     fn a_cut_table_is_refused(end in 0_usize..80) {
-        let bytes = sealed(38, 0, &[unit(1, 0, &IO_APIC), unit(0, 0, &BEHIND_BRIDGE)].concat());
+        let bytes = sealed(0, &[unit(1, 0, &IO_APIC), unit(0, 0, &BEHIND_BRIDGE)].concat());
         prop_assert!(Dmar::parse(&bytes).is_ok());
         prop_assert!(Dmar::parse(&bytes[..end.min(bytes.len() - 1)]).is_err());
     }

@@ -9,6 +9,7 @@ use harness::Message;
 use harness::count::Count;
 use serde_json::Value;
 
+use super::super::run;
 use super::sides::{MEMORY, ON_MACHINE};
 use crate::guest::first_level::{INITIAL_RAMDISK, KERNEL, SERIAL};
 
@@ -43,10 +44,10 @@ const TUNED_ARGUMENTS: &str = "-machine \
 /// that each counts; none stands for all.
 const COUNTERS: [(&str, Option<svm::ExitCode>); 5] = [
     ("exits", None),
-    ("halt_exits", Some(svm::ExitCode::HLT)),
+    ("halt_exits", Some(run::HLT)),
     ("io_exits", Some(svm::ExitCode::IOIO)),
-    ("irq_exits", Some(svm::ExitCode::INTR)),
-    ("irq_window_exits", Some(svm::ExitCode::VINTR)),
+    ("irq_exits", Some(run::INTR)),
+    ("irq_window_exits", Some(run::VINTR)),
 ];
 
 impl Tuning {
@@ -163,17 +164,17 @@ mod tests {
     #[test]
     fn counters_of_all_processors_must_agree_with_what_was_seen() {
         let lines = [STATISTICS.replace('\n', "")];
-        let good = count([exits(svm::ExitCode::HLT, 3), exits(svm::ExitCode::MSR, 4)]);
+        let good = count([exits(run::HLT, 3), exits(svm::ExitCode::MSR, 4)]);
         check(&good, &lines).unwrap();
-        let fewer = count([exits(svm::ExitCode::HLT, 3), exits(svm::ExitCode::MSR, 3)]);
+        let fewer = count([exits(run::HLT, 3), exits(svm::ExitCode::MSR, 3)]);
         assert!(check(&fewer, &lines).is_err());
-        let others = count([exits(svm::ExitCode::HLT, 4), exits(svm::ExitCode::MSR, 3)]);
+        let others = count([exits(run::HLT, 4), exits(svm::ExitCode::MSR, 3)]);
         assert!(check(&others, &lines).is_err());
     }
 
     #[test]
     fn without_counters_there_is_nothing_to_agree_with() {
-        let good = count([exits(svm::ExitCode::HLT, 0), exits(svm::ExitCode::MSR, 0)]);
+        let good = count([exits(run::HLT, 0), exits(svm::ExitCode::MSR, 0)]);
         assert!(check(&good, &[]).is_err());
         assert!(check(&good, &["[kvm] {}".to_owned()]).is_err());
     }

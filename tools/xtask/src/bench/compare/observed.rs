@@ -146,7 +146,7 @@ fn reason(exits: &Exits) -> &'static str {
     const END_OF_INTERRUPT: u32 = 0x80B;
     let kind = &exits.kind;
     match svm::ExitCode(kind.code) {
-        svm::ExitCode::VINTR => "interrupt-window",
+        run::VINTR => "interrupt-window",
         svm::ExitCode(0..=0x3F) => "control-register",
         svm::ExitCode::MSR if kind.write == 1 && TIMER.contains(&kind.register) => "timer-write",
         svm::ExitCode::MSR if kind.write == 1 && kind.register == END_OF_INTERRUPT => "eoi-write",

@@ -1,34 +1,35 @@
-//! Why something was refused, in words.
+//! Short texts, kept in place.
 
 use core::fmt::{self, Write};
 
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::Deserialize;
 use serde::ser::{Serialize, Serializer};
 
-/// The most bytes of a reason: short enough for an answer that is remembered.
-const MAX_REASON: usize = 112;
-
-/// A reason in words, without control characters. What does not fit is cut off. On the wire
-/// it is a string.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Reason {
-    bytes: [u8; MAX_REASON],
+/// A text of at most `BYTES` bytes, 255 at most, without control characters. On the wire it is a
+/// string.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "&str")]
+pub struct Text<const BYTES: usize> {
+    bytes: [u8; BYTES],
     length: u8,
 }
 
-impl Reason {
-    /// The reason that `why` gives.
-    pub fn new(why: impl fmt::Display) -> Self {
-        let mut reason = Self {
-            bytes: [0; MAX_REASON],
+/// Why something was refused, in words: short enough for an answer that is remembered.
+pub type Reason = Text<112>;
+
+impl<const BYTES: usize> Text<BYTES> {
+    /// `content` as a text. Control characters and what does not fit are left out.
+    pub fn new(content: impl fmt::Display) -> Self {
+        let mut text = Self {
+            bytes: [0; BYTES],
             length: 0,
         };
-        // What does not fit is left out.
-        let _ = write!(reason, "{why}");
-        reason
+        // It is full then.
+        let _ = write!(text, "{content}");
+        text
     }
 
-    /// The reason as text.
+    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let bytes = self.bytes.get(..usize::from(self.length));
@@ -39,7 +40,7 @@ impl Reason {
     }
 }
 
-impl Write for Reason {
+impl<const BYTES: usize> Write for Text<BYTES> {
     fn write_char(&mut self, character: char) -> fmt::Result {
         if character.is_control() {
             return Ok(());
@@ -59,34 +60,32 @@ impl Write for Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl<const BYTES: usize> fmt::Display for Text<BYTES> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+        formatter.pad(self.as_str())
     }
 }
 
-impl fmt::Debug for Reason {
+impl<const BYTES: usize> fmt::Debug for Text<BYTES> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), formatter)
     }
 }
 
-impl Serialize for Reason {
+impl<const BYTES: usize> Serialize for Text<BYTES> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
-impl<'de> Deserialize<'de> for Reason {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <&str>::deserialize(deserializer)?;
-        let reason = Self::new(text);
-        if reason.as_str() != text {
-            return Err(D::Error::custom(
-                "a reason that is too long, or not printable",
-            ));
-        }
-        Ok(reason)
+impl<const BYTES: usize> TryFrom<&str> for Text<BYTES> {
+    type Error = &'static str;
+
+    fn try_from(content: &str) -> Result<Self, Self::Error> {
+        let text = Self::new(content);
+        (text.as_str() == content)
+            .then_some(text)
+            .ok_or("a text that is too long, or not printable")
     }
 }
 
@@ -96,17 +95,19 @@ mod tests {
 
     use super::*;
 
+    const MAXIMUM: usize = 112;
+
     #[test]
     fn what_does_not_fit_is_cut_off_between_characters() {
         assert_eq!(Reason::new("no ELF file").as_str(), "no ELF file");
         assert_eq!(Reason::new("no\x1b[2J \u{9b}ELF\n").as_str(), "no[2J ELF");
-        let long = "x".repeat(MAX_REASON - 1) + "\u{e4}y";
-        assert_eq!(Reason::new(&long).as_str(), &long[..MAX_REASON - 1]);
+        let long = "x".repeat(MAXIMUM - 1) + "\u{e4}y";
+        assert_eq!(Reason::new(&long).as_str(), &long[..MAXIMUM - 1]);
     }
 
     #[test]
-    fn reasons_on_the_wire_are_checked() {
-        let long = "x".repeat(MAX_REASON + 1);
+    fn texts_on_the_wire_are_checked() {
+        let long = "x".repeat(MAXIMUM + 1);
         for (text, is_good) in [
             ("", true),
             (&long[1..], true),
