@@ -75,17 +75,6 @@ pub fn place<T>(value: T) -> Option<&'static mut T> {
     Some(place.write(value))
 }
 
-/// Keeps a copy of `bytes` in frames of its own, for good; `None` if the pool has no more.
-pub fn keep(bytes: &[u8]) -> Option<&'static [u8]> {
-    let count = (bytes.len() as u64).div_ceil(PageSize::Size4KiB.bytes());
-    let frames = allocate(count)?;
-    frames.write(0, bytes).ok()?;
-    let copy = Range::new(frames.range().start(), bytes.len() as u64)?;
-    // SAFETY: the frames are mapped, never given out again, and `frames`, which alone could
-    // write them, ends here.
-    Some(unsafe { super::physical::bytes(copy) })
-}
-
 /// The bytes given out.
 pub fn used() -> u64 {
     POOL.get()
