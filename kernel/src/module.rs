@@ -10,7 +10,7 @@ use crate::host::{heap, physical};
 
 /// A decoded plan takes about as many bytes as the encoded one, in many small pieces; the
 /// partitions' own records need the rest of the heap.
-const MAXIMUM_PLAN_BYTES: usize = heap::HEAP_BYTES / 4;
+const MAXIMUM_PLAN_BYTES: usize = heap::LEAST_BYTES / 4;
 
 /// Why there is no plan to follow.
 #[derive(Debug, Error)]

@@ -14,9 +14,8 @@ use super::descriptors::Descriptors;
 use super::{local_apic, time};
 use crate::host::{frames, paging};
 
-/// Frames of each stack for exceptions that must not trust the main one: room for the record of a
-/// crash.
-const EXCEPTION_STACK_FRAMES: u64 = 1;
+/// Frames of the stack for faults that must not trust the main one: room for the record of a crash.
+const FAULT_STACK_FRAMES: u64 = 1;
 /// Longer than any interrupt between two cores takes.
 const LATE_WAKE_MILLISECONDS: u64 = 100;
 
@@ -33,7 +32,7 @@ pub struct Core {
     at_rest: AtomicBool,
     /// Whether somebody is about to wake it, or has sent the interrupt and it has not come.
     wake_under_way: AtomicBool,
-    /// Descriptor tables and the exception stacks' addresses.
+    /// Descriptor tables and the address of the stack for faults.
     pub descriptors: Descriptors,
 }
 
@@ -47,12 +46,10 @@ unsafe impl Send for Core {}
 pub struct OutOfFrames;
 
 impl Core {
-    /// Makes the value and the exception stacks of the core with x2APIC ID `id`.
+    /// Makes the value and the stack for faults of the core with x2APIC ID `id`.
     pub fn new(id: ApicId) -> Result<&'static Self, OutOfFrames> {
         extern crate alloc;
-        let nmi_stack = stack(EXCEPTION_STACK_FRAMES)?;
-        let fault_stack = stack(EXCEPTION_STACK_FRAMES)?;
-        let descriptors = Descriptors::new(nmi_stack, fault_stack);
+        let descriptors = Descriptors::new(stack(FAULT_STACK_FRAMES)?);
         let this = core::ptr::null();
         let core = Self {
             this,

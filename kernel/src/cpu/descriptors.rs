@@ -13,12 +13,10 @@ use x86_64::structures::DescriptorTablePointer;
 use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector};
 use x86_64::structures::tss::TaskStateSegment;
 
-/// Which stack of the TSS's interrupt stack table non-maskable interrupts use, counted from 1.
-const NMI_STACK: u8 = 1;
-/// The one for double faults and machine checks, neither of which returns.
-const FAULT_STACK: u8 = 2;
+/// Which stack of the TSS's interrupt stack table double faults and machine checks use, neither of
+/// which returns; counted from 1.
+const FAULT_STACK: u8 = 1;
 
-const NMI_VECTOR: u8 = 2;
 const DOUBLE_FAULT_VECTOR: u8 = 8;
 const MACHINE_CHECK_VECTOR: u8 = 18;
 /// One that means nothing: its stub ends the interrupt.
@@ -44,15 +42,13 @@ pub struct Descriptors {
 }
 
 impl Descriptors {
-    /// The tables of a core whose exception stacks end at the given addresses.
-    pub fn new(nmi_stack: HostPhysical, fault_stack: HostPhysical) -> Self {
+    /// The tables of a core whose stack for faults ends at `fault_stack`.
+    pub fn new(fault_stack: HostPhysical) -> Self {
         let mut tss = TaskStateSegment::new();
-        let stacks = [nmi_stack, fault_stack];
-        let mut table = tss.interrupt_stack_table;
-        for (entry, top) in table.iter_mut().zip(stacks) {
-            *entry = VirtAddr::new_truncate(top.as_u64());
-        }
-        tss.interrupt_stack_table = table;
+        let mut stacks = tss.interrupt_stack_table;
+        // `FAULT_STACK`, the first.
+        stacks[0] = VirtAddr::new_truncate(fault_stack.as_u64());
+        tss.interrupt_stack_table = stacks;
         let mut gdt = GlobalDescriptorTable::new();
         let code = gdt.append(Descriptor::kernel_code_segment());
         let data = gdt.append(Descriptor::kernel_data_segment());
@@ -155,8 +151,8 @@ impl Table {
     /// A table whose gates lead to the stubs that `stub` names.
     fn new(stub: impl Fn(u8) -> u8) -> Self {
         let stack = |vector| match vector {
-            // These three must not trust the stack that they interrupt.
-            NMI_VECTOR => NMI_STACK,
+            // These two must not trust the stack that they interrupt. All others, NMIs among them,
+            // find a good one: root mode's RSP never leaves its stack, which has room to spare.
             DOUBLE_FAULT_VECTOR | MACHINE_CHECK_VECTOR => FAULT_STACK,
             _ => 0,
         };

@@ -53,6 +53,17 @@ pub fn allocate(count: u64) -> Option<Ram> {
     Some(frames)
 }
 
+/// Does `action`, and tells which frames were taken meanwhile: at boot nobody else takes any.
+pub fn taken_by<T>(action: impl FnOnce() -> T) -> (T, Option<Range<HostPhysical>>) {
+    let before = used();
+    let result = action();
+    let taken = POOL.get().and_then(|pool| {
+        let start = pool.ram.range().start().checked_add(before)?;
+        Range::new(start, used().checked_sub(before)?)
+    });
+    (result, taken)
+}
+
 /// Puts `value` into frames of its own, for good; `None` if the pool has no more.
 pub fn place<T>(value: T) -> Option<&'static mut T> {
     let count = (size_of::<T>() as u64).div_ceil(PageSize::Size4KiB.bytes());
@@ -62,17 +73,6 @@ pub fn place<T>(value: T) -> Option<&'static mut T> {
     // given out again, and `frames`, their only other name, ends here.
     let place = unsafe { &mut *place };
     Some(place.write(value))
-}
-
-/// Keeps a copy of `bytes` in frames of its own, for good; `None` if the pool has no more.
-pub fn keep(bytes: &[u8]) -> Option<&'static [u8]> {
-    let count = (bytes.len() as u64).div_ceil(PageSize::Size4KiB.bytes());
-    let frames = allocate(count)?;
-    frames.write(0, bytes).ok()?;
-    let copy = Range::new(frames.range().start(), bytes.len() as u64)?;
-    // SAFETY: the frames are mapped, never given out again, and `frames`, which alone could
-    // write them, ends here.
-    Some(unsafe { super::physical::bytes(copy) })
 }
 
 /// The bytes given out.

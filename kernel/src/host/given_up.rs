@@ -1,9 +1,10 @@
-//! Text that is given up: after boot what ran at boot only and the other back end, and on sealing
-//! also what a machine in its steady state has no use for. Executing it is a crash that says so.
+//! Text that is given up: after boot what ran at boot only and the other back end, with its data,
+//! and on sealing also what a machine in its steady state has no use for. Executing it is a crash
+//! that says so.
 //!
 //! Which text that is `cargo xtask build` finds before it links the kernel
-//! (`tools/xtask/src/text`). It lays functions of one kind out together, and writes where they are
-//! into a table for each back end.
+//! (`tools/xtask/src/text`). It lays functions and data of one kind out together, and writes where
+//! they are into a table for each back end.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,13 +26,15 @@ pub struct Table {
     text_bytes: u32,
     /// The bytes of those that are overwritten once the machine is sealed.
     overwritten_bytes: u32,
-    /// Whole pages that nobody needs after boot.
+    /// Whole pages of text that nobody needs after boot.
     past: Extent,
+    /// Whole pages of read-only data that nobody needs after boot.
+    past_data: Extent,
     /// What sealing overwrites.
     sealed: [Extent; 2],
 }
 
-/// The first address of some text, and the one behind its last.
+/// The first address of some text or data, and the one behind its last.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 struct Extent {
@@ -128,22 +131,23 @@ pub fn since(address: u64) -> Option<Since> {
     (is_sealed && extents.any(|extent| extent.contains(address))).then_some(Since::Sealing)
 }
 
-/// Gives up what `table` says is not needed after boot: it is overwritten and taken out of the
-/// address space. How many bytes that are. Other cores may have translations of it left, which
-/// lead to what it was overwritten with.
+/// Gives up what `table` says is not needed after boot: the text is overwritten, and all of it is
+/// taken out of the address space. Other cores may have translations of it left, which lead to
+/// what the text was overwritten with.
 ///
 /// # Errors
-/// See [`paging::unmap`]; it is overwritten then, and stays mapped.
+/// See [`paging::unmap`]; the text is overwritten then, and stays mapped.
 ///
 /// # Safety
 /// All cores have left it for good.
-pub unsafe fn end_boot(table: &'static Table) -> Result<u64, MapError> {
+pub unsafe fn end_boot(table: &'static Table) -> Result<(), MapError> {
     TABLE.call_once(|| table);
     // SAFETY: the build has put text into the table that nobody reaches who has left it.
     disregarding_read_only(|| unsafe { table.past.overwrite() });
-    let past = table.past.range().ok_or(MapError::Misaligned)?;
-    paging::unmap(past)?;
-    Ok(past.bytes())
+    for extent in [table.past, table.past_data] {
+        paging::unmap(extent.range().ok_or(MapError::Misaligned)?)?;
+    }
+    Ok(())
 }
 
 /// Overwrites what a sealed machine can do without.

@@ -295,9 +295,9 @@ fn end_boot(past: &'static Table) {
     if let Err(why) = paging::unmap_boot() {
         log!("the boot's tables or its stack stay mapped: {why}");
     }
-    if let Some(spare) = heap::spare()
-        && let Err(why) = paging::unmap(spare)
-    {
-        log!("the heap's spare pages stay mapped: {why}");
+    while let Some(spare) = heap::take_spare_page() {
+        if let Err(why) = paging::unmap(spare) {
+            log!("a spare page of the heap stays mapped: {why}");
+        }
     }
 }

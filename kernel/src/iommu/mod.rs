@@ -7,6 +7,8 @@ use addr::{GuestPhysical, HostPhysical, Range, RequesterId};
 use page_table::{Leaves, MapError};
 use thiserror::Error;
 
+use crate::host::frames;
+
 /// The machine's IOMMUs, if it has any. Without, no function is ever assigned.
 pub struct Iommu(Option<Vtd>);
 
@@ -87,6 +89,7 @@ impl Iommu {
     }
 
     /// Lets the function at `address` reach `memory`, at the same addresses, and nothing else.
+    /// Gives the frames of the second-stage table, which nobody needs when it is revoked.
     ///
     /// # Errors
     /// There is no IOMMU, or no memory for its tables.
@@ -94,12 +97,14 @@ impl Iommu {
         &self,
         address: RequesterId,
         memory: Range<HostPhysical>,
-    ) -> Result<(), IommuError> {
+    ) -> Result<Range<HostPhysical>, IommuError> {
         let vtd = self.vtd()?;
         let same = GuestPhysical::new(memory.start().as_u64());
         let same = Range::new(same, memory.bytes()).ok_or(IommuError::OutOfFrames)?;
-        let domain = vtd.new_domain(vtd::STEWARD_DOMAIN, [(same, memory)].into_iter())?;
-        vtd.attach(address, &domain)
+        let pieces = [(same, memory)].into_iter();
+        let (domain, table) = frames::taken_by(|| vtd.new_domain(vtd::STEWARD_DOMAIN, pieces));
+        vtd.attach(address, &domain?)?;
+        table.ok_or(IommuError::OutOfFrames)
     }
 
     /// Takes all memory away from the function at `address`.

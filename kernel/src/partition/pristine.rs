@@ -2,6 +2,9 @@
 //! since, and put into its memory before each start. After boot nothing is allocated, so all
 //! that a later start needs is kept.
 
+extern crate alloc;
+use alloc::boxed::Box;
+
 use addr::{GuestPhysical, Range};
 use guest_image::acpi::{self, Description};
 use guest_image::{Entry, GuestMemory, Image, MemoryMap, Rehearsal};
@@ -12,7 +15,6 @@ use plan::{ImageIndex, ImagePart};
 
 use super::build::BuildError;
 use super::memory::GuestRam;
-use crate::host::frames;
 
 /// The images, the generated tables, and how they are laid out.
 pub struct Pristine {
@@ -41,7 +43,7 @@ impl Pristine {
         })?;
         let recipe = Recipe {
             map,
-            tables: frames::keep(&tables).ok_or(BuildError::OutOfFrames)?,
+            tables: Box::leak(tables.into_boxed_slice()),
             image: &source.image,
             bundle,
         };

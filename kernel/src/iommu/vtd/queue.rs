@@ -1,6 +1,10 @@
 //! The invalidation queue of one unit (VT-d, section 6.5.2 "Queued Invalidation Interface").
 
-use addr::{Address, HostPhysical};
+extern crate alloc;
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use addr::HostPhysical;
 use vtd::registers::{FAULT_STATUS, INVALIDATION_QUEUE_ADDRESS, INVALIDATION_QUEUE_TAIL};
 use vtd::{Descriptor, FaultStatus};
 
@@ -12,23 +16,24 @@ use crate::host::physical::{Ram, Registers};
 /// Far longer than any invalidation takes without device TLBs.
 const ANSWER_MILLISECONDS: u64 = 100;
 
-/// The queue, one page, and the word to which the unit reports, on a page of its own.
+/// The queue, one page, and the word to which the unit reports.
 pub struct InvalidationQueue {
     memory: Ram,
+    /// Written by the unit.
+    status: &'static AtomicU32,
     /// The first of the page's 256 entries that holds no descriptor.
     tail: u8,
     /// The value of the last wait; the status word has it once everything is done.
     sequence: u32,
 }
 
-const STATUS_OFFSET: u64 = 4096;
-
 impl InvalidationQueue {
-    /// Takes the frames for a queue.
+    /// Takes the frame for a queue.
     pub fn new() -> Result<Self, IommuError> {
-        let memory = frames::allocate(2).ok_or(IommuError::OutOfFrames)?;
+        let memory = frames::allocate(1).ok_or(IommuError::OutOfFrames)?;
         Ok(Self {
             memory,
+            status: Box::leak(Box::new(AtomicU32::new(0))),
             tail: 0,
             sequence: 0,
         })
@@ -49,28 +54,19 @@ impl InvalidationQueue {
         descriptors: &[Descriptor],
     ) -> Result<(), IommuError> {
         self.sequence = self.sequence.wrapping_add(1);
-        let status = self.status_address().ok_or(IommuError::OutOfFrames)?;
+        let status = HostPhysical::new(self.status.as_ptr() as u64);
         for descriptor in descriptors {
             self.push(*descriptor);
         }
         self.push(Descriptor::wait(status, self.sequence));
         registers.write_u64(INVALIDATION_QUEUE_TAIL, self.tail_offset());
-        let expected = u64::from(self.sequence);
-        let done = || {
-            self.memory
-                .read_u64(STATUS_OFFSET)
-                .is_ok_and(|word| word == expected)
-        };
+        let done = || self.status.load(Ordering::Acquire) == self.sequence;
         if time::wait_for(ANSWER_MILLISECONDS, done) {
             return Ok(());
         }
         // A unit that stands still on an error goes on once the error is cleared.
         registers.write_u32(FAULT_STATUS, FaultStatus::INVALIDATION_ERRORS.bits());
         Err(IommuError::Timeout("an invalidation was not carried out"))
-    }
-
-    fn status_address(&self) -> Option<HostPhysical> {
-        self.memory.range().start().checked_add(STATUS_OFFSET)
     }
 
     fn tail_offset(&self) -> u64 {

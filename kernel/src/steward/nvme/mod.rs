@@ -17,7 +17,7 @@ mod controller;
 extern crate alloc;
 use alloc::vec::Vec;
 
-use addr::RequesterId;
+use addr::{HostPhysical, Range, RequesterId};
 use pci_config::{Bar, header};
 use thiserror::Error;
 
@@ -63,6 +63,8 @@ pub struct Steward<'a> {
     address: RequesterId,
     config: EcamFunction,
     queue: AdminQueue,
+    /// The second-stage table by which the controller reaches the queue.
+    table: Range<HostPhysical>,
     iommu: &'a Iommu,
 }
 
@@ -79,7 +81,7 @@ impl<'a> Steward<'a> {
     ) -> Result<Self, StewardError> {
         let controller = Controller::map(registers.ok_or(StewardError::NoRegisters)?)?;
         let queue = AdminQueue::new(controller)?;
-        iommu
+        let table = iommu
             .grant(address, queue.memory())
             .map_err(|_| StewardError::Iommu)?;
         let on = header::COMMAND_MEMORY_SPACE | header::COMMAND_BUS_MASTER;
@@ -88,6 +90,7 @@ impl<'a> Steward<'a> {
             address,
             config,
             queue,
+            table,
             iommu,
         };
         steward.queue.start()?;
@@ -197,18 +200,20 @@ impl<'a> Steward<'a> {
 }
 
 impl Drop for Steward<'_> {
-    /// Takes the controller's DMA away for good, however the provisioning ended, and the queue out
-    /// of the address space.
+    /// Takes the controller's DMA away for good, however the provisioning ended, and the queue and
+    /// its second-stage table out of the address space.
     fn drop(&mut self) {
         header::update_command(&self.config, 0, header::COMMAND_BUS_MASTER);
         if let Err(why) = self.iommu.revoke(self.address) {
             log!("NVMe controller {}: {why}", self.address);
         }
-        if let Err(why) = paging::unmap(self.queue.memory()) {
-            log!(
-                "NVMe controller {}: its queue stays mapped: {why}",
-                self.address
-            );
+        for memory in [self.queue.memory(), self.table] {
+            if let Err(why) = paging::unmap(memory) {
+                log!(
+                    "NVMe controller {}: its queue stays mapped: {why}",
+                    self.address
+                );
+            }
         }
     }
 }

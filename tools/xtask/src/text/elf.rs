@@ -2,19 +2,19 @@
 //!
 //! The compiler gives every function a section of its own, and so do the assembly sources. What
 //! one function says of another is therefore a relocation from section to section. Jump tables
-//! lie among the data and refer to the middle of the one function that uses them; a pointer to a
-//! function refers to its beginning.
+//! lie among the data and refer to the middle of the one function that uses them, whose name they
+//! have; a pointer to a function refers to its beginning.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
-use object::elf::{R_X86_64_PC32, R_X86_64_PLT32, SHF_ALLOC};
+use object::elf::{R_X86_64_PC32, R_X86_64_PLT32, SHF_ALLOC, SHF_WRITE};
 use object::{
     File, Object, ObjectSection, ObjectSymbol, Relocation, RelocationFlags, RelocationTarget,
     Section, SectionFlags, SectionIndex, SectionKind, SymbolKind,
 };
 
-use super::graph::{Function, Graph, Index};
+use super::graph::{Data, DataIndex, Function, Graph, Index};
 
 /// Where the machine begins: what this does not reach the linker leaves out.
 const ENTRY: &str = "pvh_entry";
@@ -44,19 +44,17 @@ pub fn read(file: &File<'_>) -> Result<Graph> {
     let entry = file.symbol_by_name(ENTRY);
     let entry = entry.and_then(|symbol| symbol.section_index());
     let kept = sections.reach(entry.with_context(|| format!("no symbol {ENTRY}"))?.0);
+    let functions = functions(file, &kept)?;
     let mut graph = Graph {
-        functions: functions(file, &kept)?,
+        data: data(file, &kept, &functions)?,
+        functions,
         ..Graph::default()
     };
-    let functions = graph.functions.iter().enumerate();
-    let indices: BTreeMap<usize, Index> = functions
-        .map(|(index, function)| (function.section, index))
-        .collect();
-    for section in kept {
-        let from = indices.get(&section).copied();
-        for reference in sections.of(section) {
-            if let Some(to) = indices.get(&reference.to) {
-                add(&mut graph, from, *to, reference);
+    let nodes = nodes(&graph);
+    for (section, from) in &nodes {
+        for reference in sections.of(*section) {
+            if let Some(to) = nodes.get(&reference.to) {
+                add(&mut graph, *from, *to, reference);
             }
         }
     }
@@ -70,23 +68,49 @@ pub fn read(file: &File<'_>) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Adds a reference to function `to`, from function `from` or else from data.
-fn add(graph: &mut Graph, from: Option<Index>, to: Index, reference: &Reference) {
-    let Some(from) = from else {
-        if reference.offset == 0 {
+/// What a section is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Node {
+    Function(Index),
+    Data(DataIndex),
+}
+
+/// What each section is that the graph has, by its number in the file.
+fn nodes(graph: &Graph) -> BTreeMap<usize, Node> {
+    let functions = graph.functions.iter().enumerate();
+    let functions = functions.map(|(index, function)| (function.section, Node::Function(index)));
+    let data = graph.data.iter().enumerate();
+    let data = data.map(|(index, data)| (data.section, Node::Data(index)));
+    functions.chain(data).collect()
+}
+
+/// Adds a reference.
+fn add(graph: &mut Graph, from: Node, to: Node, reference: &Reference) {
+    match (from, to) {
+        (Node::Function(from), Node::Function(to)) if from != to => {
+            if let Some(function) = graph.functions.get_mut(from) {
+                let set = if reference.is_call {
+                    &mut function.calls
+                } else {
+                    &mut function.takes
+                };
+                set.insert(to);
+            }
+        }
+        (Node::Function(from), Node::Data(to)) => {
+            if let Some(function) = graph.functions.get_mut(from) {
+                function.data.insert(to);
+            }
+        }
+        (Node::Data(from), Node::Data(to)) => {
+            if let Some(data) = graph.data.get_mut(from) {
+                data.data.insert(to);
+            }
+        }
+        (Node::Data(_), Node::Function(to)) if reference.offset == 0 => {
             graph.in_data.insert(to);
         }
-        return;
-    };
-    if from != to
-        && let Some(function) = graph.functions.get_mut(from)
-    {
-        let set = if reference.is_call {
-            &mut function.calls
-        } else {
-            &mut function.takes
-        };
-        set.insert(to);
+        _ => {}
     }
 }
 
@@ -125,11 +149,14 @@ impl Sections {
 /// Whether the kernel sees the section: the others are for debuggers, or, as the note with the
 /// entry point, for the boot loader.
 fn is_in_memory(section: &Section<'_, '_>) -> bool {
-    let is_loaded = matches!(
+    has_flag(section, SHF_ALLOC) && section.kind() != SectionKind::Note
+}
+
+fn has_flag(section: &Section<'_, '_>, flag: u32) -> bool {
+    matches!(
         section.flags(),
-        SectionFlags::Elf { sh_flags } if sh_flags & u64::from(SHF_ALLOC) != 0
-    );
-    is_loaded && section.kind() != SectionKind::Note
+        SectionFlags::Elf { sh_flags } if sh_flags & u64::from(flag) != 0
+    )
 }
 
 /// The functions in the sections `kept`, in the order of the file; those that the compiler has
@@ -151,19 +178,55 @@ fn functions(file: &File<'_>, kept: &BTreeSet<usize>) -> Result<Vec<Function>> {
             continue;
         }
         let section_name = section.name()?.to_owned();
-        let names = names.remove(index);
+        let names = names
+            .remove(index)
+            .with_context(|| format!("{section_name} has no function: assembly must say .type"))?;
         functions.push(Function {
-            names: names.with_context(|| {
-                format!("{section_name} has no function: assembly must say .type")
-            })?,
+            is_format: names.iter().all(|name| is_format(name)),
+            names,
             section: *index,
             section_name,
             bytes: section.size(),
             calls: BTreeSet::new(),
             takes: BTreeSet::new(),
+            data: BTreeSet::new(),
         });
     }
     Ok(functions)
+}
+
+/// Whether a function is `fmt` of one of the formatting traits.
+fn is_format(name: &str) -> bool {
+    name.ends_with(">::fmt") && name.contains(" as core::fmt::")
+}
+
+/// The data in the sections `kept`, in the order of the file. The compiler gives a jump table the
+/// name of its function.
+fn data(file: &File<'_>, kept: &BTreeSet<usize>, functions: &[Function]) -> Result<Vec<Data>> {
+    let names = functions.iter().enumerate();
+    let names = names.filter_map(|(index, function)| {
+        let name = function.section_name.strip_prefix(".text")?;
+        Some((name, index))
+    });
+    let names: BTreeMap<&str, Index> = names.collect();
+    let mut all = Vec::new();
+    for index in kept {
+        let section = file.section_by_index(SectionIndex(*index))?;
+        if section.kind() == SectionKind::Text {
+            continue;
+        }
+        let section_name = section.name()?.to_owned();
+        let function = section_name.strip_prefix(".rodata");
+        all.push(Data {
+            section: *index,
+            bytes: section.size(),
+            is_writable: has_flag(&section, SHF_WRITE),
+            jumps_of: function.and_then(|name| names.get(name).copied()),
+            section_name,
+            data: BTreeSet::new(),
+        });
+    }
+    Ok(all)
 }
 
 /// Where a reference goes, if not to a symbol of the linker script.

@@ -1,4 +1,4 @@
-//! Who refers to whom among the kernel's functions, and what can no longer be reached.
+//! Who refers to whom among the kernel's functions and data, and what can no longer be reached.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 pub type Index = usize;
 
 /// A function of the kernel, with all that it refers to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Function {
     /// Its names: what is the same is merged by the compiler.
     pub names: Vec<String>,
@@ -20,18 +20,44 @@ pub struct Function {
     pub calls: BTreeSet<Index>,
     /// The functions whose addresses it takes: for whom to call them, and when, is not known.
     pub takes: BTreeSet<Index>,
+    /// The data that it refers to.
+    pub data: BTreeSet<DataIndex>,
+    /// Whether it is `fmt` of one of the formatting traits.
+    pub is_format: bool,
 }
 
-/// All functions, and those that data refer to.
+/// A piece of data, by its place in the graph.
+pub type DataIndex = usize;
+
+/// A piece of the kernel's data.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Data {
+    /// The section that it is, by its number in the file.
+    pub section: usize,
+    /// Its section's name.
+    pub section_name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Whether it can be written.
+    pub is_writable: bool,
+    /// The function whose jump table it is: nobody else has its address.
+    pub jumps_of: Option<Index>,
+    /// The data that it refers to.
+    pub data: BTreeSet<DataIndex>,
+}
+
+/// All functions and data, and the functions that data refer to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     /// The functions.
     pub functions: Vec<Function>,
+    /// The data.
+    pub data: Vec<Data>,
     /// Those whose addresses are in data: in the tables of trait objects, for instance.
     pub in_data: BTreeSet<Index>,
 }
 
-/// What becomes of a function on one back end.
+/// What becomes of a function, or of data, on one back end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It stays.
@@ -64,6 +90,8 @@ pub struct Verdict {
     pub sealed: BTreeSet<Index>,
     /// What may be overwritten since it ran at boot only, or never runs on this machine.
     pub past: BTreeSet<Index>,
+    /// The read-only data that nobody needs after boot.
+    pub past_data: BTreeSet<DataIndex>,
 }
 
 impl Verdict {
@@ -77,6 +105,15 @@ impl Verdict {
             Fate::Past
         }
     }
+
+    /// What becomes of the data `index`.
+    pub fn data_fate(&self, index: DataIndex) -> Fate {
+        if self.past_data.contains(&index) {
+            Fate::Past
+        } else {
+            Fate::Stays
+        }
+    }
 }
 
 impl Graph {
@@ -85,24 +122,64 @@ impl Graph {
     /// What stays is what the roots reach without passing through what is cut. Two things
     /// beside the roots may be called through a pointer: a function that data refer to,
     /// and one whose address was taken by code that has run, since that code may have kept the
-    /// address anywhere in memory.
+    /// address anywhere in memory. Of the functions that format a value it has not: their
+    /// addresses come into the arguments of a formatting macro only, and those end with the
+    /// expression; a trait object has them from data.
     pub fn judge(&self, knowledge: &Knowledge) -> Verdict {
         let has_run = self.reach(&knowledge.entry, &knowledge.never);
         let kept = has_run
             .iter()
             .filter_map(|index| self.functions.get(*index));
         let kept = kept.flat_map(|function| function.takes.iter().copied());
+        let kept = kept.filter(|index| !self.is_format(*index));
         let known = knowledge.roots.iter().chain(&self.in_data).copied();
         let roots = known.chain(kept).collect();
         let stays = self.reach(&roots, &knowledge.cut);
         let behind_cut = self.reach(&knowledge.cut, &stays);
         let rest = (0..self.functions.len()).filter(|index| !stays.contains(index));
-        let (sealed, past) = rest.partition(|index| behind_cut.contains(index));
+        let (sealed, past): (_, BTreeSet<_>) = rest.partition(|index| behind_cut.contains(index));
+        let has_run = has_run.iter().filter(|index| past.contains(index));
+        let past_data = self.past_data(has_run.copied(), stays.union(&sealed).copied());
         Verdict {
             stays,
             sealed,
             past,
+            past_data,
         }
+    }
+
+    fn is_format(&self, index: Index) -> bool {
+        let function = self.functions.get(index);
+        function.is_some_and(|function| function.is_format)
+    }
+
+    /// The data that no function needs: neither one of `needed`, nor one that `has_run`, which
+    /// may have kept the address of all that it refers to, but for its own jump table.
+    fn past_data(
+        &self,
+        has_run: impl Iterator<Item = Index>,
+        needed: impl Iterator<Item = Index>,
+    ) -> BTreeSet<DataIndex> {
+        let functions = has_run.map(|index| (index, Some(index)));
+        let functions = functions.chain(needed.map(|index| (index, None)));
+        let referred = functions.filter_map(|(index, ended)| {
+            let data = self.functions.get(index)?.data.iter();
+            Some(data.filter(move |data| ended.is_none() || self.jumps_of(**data) != ended))
+        });
+        let data = self.data.iter().enumerate();
+        let writable = data.filter_map(|(index, data)| data.is_writable.then_some(index));
+        let mut open: Vec<DataIndex> = referred.flatten().copied().chain(writable).collect();
+        let mut past: BTreeSet<DataIndex> = (0..self.data.len()).collect();
+        while let Some(index) = open.pop() {
+            if past.remove(&index) {
+                open.extend(self.data.get(index).iter().flat_map(|data| &data.data));
+            }
+        }
+        past
+    }
+
+    fn jumps_of(&self, index: DataIndex) -> Option<Index> {
+        self.data.get(index)?.jumps_of
     }
 
     /// The functions that can be reached from `from` without entering one of `closed`.
@@ -131,6 +208,12 @@ impl Graph {
     pub fn bytes(&self, of: &BTreeSet<Index>) -> u64 {
         let functions = of.iter().filter_map(|index| self.functions.get(*index));
         functions.fold(0, |sum, function| sum.saturating_add(function.bytes))
+    }
+
+    /// The bytes of the data `of`.
+    pub fn data_bytes(&self, of: &BTreeSet<DataIndex>) -> u64 {
+        let data = of.iter().filter_map(|index| self.data.get(*index));
+        data.fold(0, |sum, data| sum.saturating_add(data.bytes))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The list of what a sealed machine gives up, for people.
+//! The list of what the kernel gives up after boot and on sealing, for people.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::Findings;
 use super::graph::{Graph, Index};
 
-/// Prints what is overwritten and what stays, on each back end: sums first, then every function.
+/// Prints what is given up and what stays, on each back end: sums first, then every function.
 pub fn print(findings: &Findings) -> Result<()> {
     let mut output = io::stdout().lock();
     let graph = &findings.graph;
@@ -29,6 +29,8 @@ pub fn print(findings: &Findings) -> Result<()> {
             let bytes = graph.bytes(functions);
             writeln!(output, "{bytes:>9}  {what}: {} functions", functions.len())?;
         }
+        let data = graph.data_bytes(&verdict.past_data);
+        writeln!(output, "{data:>9}  more: data, unmapped after boot")?;
         for (what, functions) in parts {
             writeln!(output, "\n{}, {what}:", back_end.name)?;
             for (bytes, name) in by_size(graph, functions) {

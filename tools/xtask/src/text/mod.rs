@@ -1,10 +1,10 @@
-//! The kernel's text, and how long which of it is needed.
+//! The kernel's text and data, and how long which of them is needed.
 //!
-//! The compiler's work ends with one object file (`kernel/build.rs`). Here its functions become a
-//! graph that tells what only boot needs, what only the other back end, and what a sealed machine
-//! can do without; they are laid out accordingly, and linked. What a sealed machine still runs
-//! is named here; everything that this cannot reach is given up. See [`graph`] for how that is
-//! found and ARCHITECTURE.md, "Text that is given up", for why it holds.
+//! The compiler's work ends with one object file (`kernel/build.rs`). Here its functions and data
+//! become a graph that tells what only boot needs, what only the other back end, and what a
+//! sealed machine can do without; they are laid out accordingly, and linked. What a sealed machine
+//! still runs is named here; everything that this cannot reach is given up. See [`graph`] for how
+//! that is found and ARCHITECTURE.md, "Text and data that are given up", for why it holds.
 
 mod elf;
 pub mod graph;
@@ -78,6 +78,7 @@ pub fn link(paths: &Paths) -> Result<()> {
     let findings = examine(&object)?;
     let scripts = paths.kernel_scripts();
     write(&scripts.join("text.ld"), &layout::text(&findings)?)?;
+    write(&scripts.join("data.ld"), &layout::data(&findings)?)?;
     write(&scripts.join("given_up.ld"), &layout::tables(&findings)?)?;
     let mut linker = Command::new("ld.lld");
     linker.args(["-static", "-O1", "--gc-sections", "-z", "noexecstack"]);

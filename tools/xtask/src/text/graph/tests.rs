@@ -5,14 +5,14 @@ fn graph(all: &[(&[Index], &[Index])]) -> Graph {
     let function = |(number, (calls, takes)): (usize, &(&[Index], &[Index]))| Function {
         names: vec![format!("f{number}")],
         section: number,
-        section_name: format!(".text.f{number}"),
         bytes: 16,
         calls: calls.iter().copied().collect(),
         takes: takes.iter().copied().collect(),
+        ..Function::default()
     };
     Graph {
         functions: all.iter().enumerate().map(function).collect(),
-        in_data: BTreeSet::new(),
+        ..Graph::default()
     }
 }
 
@@ -127,4 +127,68 @@ fn each_function_has_the_fate_of_its_set() {
     assert_eq!(fates, [Fate::Past, Fate::Stays, Fate::Sealed]);
     assert_eq!(graph.text_bytes(), 48);
     assert_eq!(graph.bytes(&verdict.stays), 16);
+}
+
+/// The data that are past, of five: function 3, which has run, refers to 0, 4, which will not, to 1
+/// and both to 2; 3 refers to 4.
+fn past_data(change: impl FnOnce(&mut Graph)) -> BTreeSet<DataIndex> {
+    let mut graph = graph(&[
+        (&[LOOP, 3], &[]),
+        (&[HANDLER], &[]),
+        (&[], &[]),
+        (&[], &[]),
+        (&[], &[]),
+    ]);
+    graph.data = vec![Data::default(); 5];
+    graph.data[3].data.insert(4);
+    graph.functions[3].data = [0, 2].into();
+    graph.functions[4].data = [1, 2].into();
+    change(&mut graph);
+    graph.judge(&knowledge()).past_data
+}
+
+#[test]
+fn data_are_past_that_only_what_never_runs_refers_to() {
+    assert_eq!(past_data(|_| {}), [1, 3, 4].into());
+}
+
+#[test]
+fn data_stay_that_other_such_data_or_writable_ones_refer_to() {
+    let past = past_data(|graph| {
+        graph.data[0].data.insert(3);
+    });
+    assert_eq!(past, [1].into());
+    let past = past_data(|graph| graph.data[3].is_writable = true);
+    assert_eq!(past, [1].into());
+}
+
+#[test]
+fn data_stay_that_the_handler_refers_to() {
+    let past = past_data(|graph| {
+        graph.functions[HANDLER].data.insert(3);
+    });
+    assert_eq!(past, [1].into());
+}
+
+#[test]
+fn a_jump_table_is_past_with_its_function() {
+    let past = past_data(|graph| graph.data[0].jumps_of = Some(3));
+    assert_eq!(past, [0, 1, 3, 4].into());
+    let past = past_data(|graph| {
+        graph.data[0].jumps_of = Some(3);
+        graph.functions[LOOP].calls.insert(3);
+    });
+    assert_eq!(past, [1, 3, 4].into());
+}
+
+#[test]
+fn what_formats_a_value_does_not_stay_although_boot_has_its_address() {
+    let mut graph = graph(&[(&[LOOP], &[3]), (&[HANDLER], &[]), (&[], &[]), (&[], &[])]);
+    graph.functions[3].is_format = true;
+    assert_eq!(graph.judge(&knowledge()).past, [ENTRY, 3].into());
+    graph.functions[LOOP].takes.insert(3);
+    assert_eq!(graph.judge(&knowledge()).stays, [LOOP, 3].into());
+    graph.functions[LOOP].takes.clear();
+    graph.in_data.insert(3);
+    assert_eq!(graph.judge(&knowledge()).stays, [LOOP, 3].into());
 }
