@@ -9,9 +9,11 @@ use addr::{HostPhysical, PageSize, Range};
 use linked_list_allocator::Heap;
 use spin::Mutex;
 
+use crate::cannot_run;
+
 /// What the heap has at least, in bytes, by `boot/kernel.ld`: an upper bound, of which only pages
 /// with blocks in them stay resident.
-pub const LEAST_BYTES: usize = 64 * 1024;
+pub const LEAST_BYTES: usize = 256 * 1024;
 
 unsafe extern "C" {
     static mut heap_start: u8;
@@ -44,6 +46,14 @@ pub fn initialise() {
     }
 }
 
+/// The plan and the machine ask for more at boot than there is: no mistake of ours.
+fn does_not_suffice() -> ! {
+    cannot_run(format_args!(
+        "{} KiB do not suffice for this plan on this machine; make the plan smaller",
+        LEAST_BYTES >> 10
+    ))
+}
+
 /// Ends allocation for good: from here on a request fails.
 pub fn seal() {
     ALLOCATOR.sealed.store(true, Ordering::Release);
@@ -67,14 +77,14 @@ pub fn used() -> usize {
 }
 
 // SAFETY: `Heap` gives out disjoint, aligned blocks of its memory, under a lock; a sealed
-// heap gives null, which `GlobalAlloc` allows.
+// heap gives null, which `GlobalAlloc` allows, and one that does not suffice ends the boot.
 unsafe impl GlobalAlloc for BootHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if self.sealed.load(Ordering::Acquire) {
             return ptr::null_mut();
         }
         let block = self.heap.lock().allocate_first_fit(layout);
-        block.map_or(ptr::null_mut(), NonNull::as_ptr)
+        block.map_or_else(|_| does_not_suffice(), NonNull::as_ptr)
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {

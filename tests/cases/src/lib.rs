@@ -176,6 +176,7 @@ pub const ALL: &[Case] = &[
         "plan_other_housekeeping",
         unusable_module::other_housekeeping_core,
     ),
+    Case::new("plan_too_large", unusable_module::too_many_cores),
     Case::new(
         "machine_without_virtualisation",
         unfit_machine::without_virtualisation,

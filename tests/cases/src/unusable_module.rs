@@ -56,6 +56,23 @@ pub fn other_housekeeping_core(bench: &Bench) -> Result<()> {
     is_refused(bench, Some(module), "machine.housekeeping = 0")
 }
 
+/// So much is wrong with the plan on this machine that Bulkhead has no memory to note it all.
+pub fn too_many_cores(bench: &Bench) -> Result<()> {
+    const CORES: u32 = 8000;
+    let list = |first: u32| {
+        (first..CORES)
+            .map(|core| core.to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let plan = plans::source(&bench.machine(), &plans::two_hellos())
+        .replace("cores = [0, 1, 2, 3]", &format!("cores = [{}]", list(0)))
+        .replace("cores = [2, 3]", &format!("cores = [{}]", list(2)));
+    let bytes = bench.compile(&plan)?;
+    let module = bench.write_module(&bytes)?;
+    is_refused(bench, Some(module), "make the plan smaller")
+}
+
 fn compile(bench: &Bench) -> Result<Vec<u8>> {
     bench.compile(&plans::source(&bench.machine(), &plans::two_hellos()))
 }
