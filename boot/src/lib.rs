@@ -4,21 +4,14 @@
 //! Both entries ([`pvh`] for `qemu -kernel`, [`multiboot2`] for GRUB and iPXE) arrive in
 //! `entry.s` in 32-bit protected mode with paging off. The stub identity-maps the first
 //! 4 GiB, enters 64-bit mode on the boot stack and calls [`start`], which ends in the
-//! kernel's `kernel_main` with interrupts off, the boot page tables live and a
-//! [`BootInfo`] whose regions are sorted as the firmware gave them.
-//!
-//! Not handled: more than [`MAXIMUM_REGIONS`] memory regions (the rest is not used), and
-//! more than one module (the first is taken).
+//! kernel's `kernel_main` with interrupts off, the boot page tables live and a [`BootInfo`].
 
 #![no_std]
 
-mod handoff;
 mod multiboot2;
 mod pvh;
 
-pub use bootloader_api::BootInfo;
-pub use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
-pub use handoff::{Handoff, MAXIMUM_REGIONS};
+use boot_info::BootInfo;
 
 core::arch::global_asm!(include_str!("entry.s"), options(att_syntax));
 
@@ -38,12 +31,12 @@ unsafe extern "Rust" {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn start(magic: u32, information: u32) -> ! {
     let information = information as usize;
-    let handoff = match magic {
+    let boot = match magic {
         // SAFETY: the caller vouches for the structure behind this magic number.
         PVH_MAGIC => unsafe { pvh::read(information) },
         // SAFETY: as above.
-        ::multiboot2::MAGIC => unsafe { multiboot2::read(information) },
+        boot_info::multiboot2::MAGIC => unsafe { multiboot2::read(information) },
         _ => Err("started by a boot loader that is neither PVH nor Multiboot2"),
     };
-    kernel_main(handoff.map(Handoff::into_boot_info))
+    kernel_main(boot)
 }

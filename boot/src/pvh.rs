@@ -3,7 +3,8 @@
 
 use core::ptr;
 
-use crate::Handoff;
+use addr::{HostPhysical, Range};
+use boot_info::BootInfo;
 
 /// `hvm_start_info`, version 1.
 #[repr(C)]
@@ -53,7 +54,7 @@ const _: () = assert!(size_of::<MemoryMapEntry>() == 24);
 /// # Safety
 /// `information` is the address that a PVH boot loader passed in EBX; it and what it points
 /// to is identity mapped and not changed meanwhile.
-pub unsafe fn read(information: usize) -> Result<Handoff, &'static str> {
+pub unsafe fn read(information: usize) -> Result<BootInfo, &'static str> {
     // SAFETY: the caller vouches for the structure; unaligned reads need no alignment.
     let start_info = unsafe { ptr::read_unaligned(information as *const StartInfo) };
     if start_info.magic != crate::PVH_MAGIC {
@@ -62,19 +63,19 @@ pub unsafe fn read(information: usize) -> Result<Handoff, &'static str> {
     if start_info.version < 1 {
         return Err("the PVH start info is of version 0, which has no memory map");
     }
-    let mut handoff = Handoff::new();
-    handoff.set_rsdp(start_info.rsdp);
+    let mut boot = BootInfo::EMPTY;
+    boot.rsdp = Some(HostPhysical::new(start_info.rsdp));
     for index in 0..u64::from(start_info.memory_map_entries) {
         // SAFETY: the protocol promises this many entries at this address.
         let entry: MemoryMapEntry = unsafe { read_entry(start_info.memory_map, index) };
-        handoff.add_region(entry.start, entry.bytes, entry.kind);
+        boot.add_memory(entry.start, entry.bytes, entry.kind);
     }
     if start_info.module_count > 0 {
         // SAFETY: the protocol promises at least one module at this address.
         let module: Module = unsafe { read_entry(start_info.module_list, 0) };
-        handoff.set_module(module.start, module.bytes);
+        boot.module = Range::new(HostPhysical::new(module.start), module.bytes);
     }
-    Ok(handoff)
+    Ok(boot)
 }
 
 /// Reads element `index` of the array of `T` at physical address `array`.

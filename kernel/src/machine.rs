@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use addr::{ApicId, HostPhysical, Range};
-use boot::BootInfo;
+use boot_info::BootInfo;
 use page_table::MapError;
 use plan::bundle::Bundle;
 use plan::{ActualMachine, Fit, ImageIndex, Plan};
@@ -97,8 +97,8 @@ impl Foundation {
     /// # Errors
     /// Names what is missing.
     pub fn lay(boot: &BootInfo) -> Result<Self, BootError> {
-        let firmware = firmware::read(boot.rsdp_addr.into_option()).map_err(BootError::Firmware)?;
-        let module = module::range(boot).map_err(BootError::Module)?;
+        let firmware = firmware::read(boot.rsdp).map_err(BootError::Firmware)?;
+        let module = boot.module.ok_or(BootError::Module(ModuleError::Absent))?;
         let (bundle, plan) = module::open(module).map_err(BootError::Module)?;
         let plan: &'static Plan = Box::leak(Box::new(plan));
         let mut memory_map = MemoryMap::new(boot);

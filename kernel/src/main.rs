@@ -19,7 +19,8 @@ mod pci;
 mod steward;
 mod vcpu;
 
-use boot::BootInfo;
+use boot as _;
+use boot_info::BootInfo;
 use plan::SerialPort;
 use vcpu::Backend;
 use vcpu::svm::{self, Svm};

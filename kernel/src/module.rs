@@ -1,7 +1,6 @@
 //! The boot module: the compiled plan and the guests' images.
 
 use addr::{HostPhysical, Range};
-use boot::BootInfo;
 use plan::bundle::{Bundle, BundleError};
 use plan::{DecodeError, ImageIndex, Plan};
 use thiserror::Error;
@@ -33,12 +32,6 @@ pub enum ModuleError {
     /// The bundle's plan cannot be read.
     #[error("the plan: {0}")]
     Plan(DecodeError),
-}
-
-/// The module's place in memory.
-pub fn range(boot: &BootInfo) -> Result<Range<HostPhysical>, ModuleError> {
-    let address = boot.ramdisk_addr.into_option().ok_or(ModuleError::Absent)?;
-    Range::new(HostPhysical::new(address), boot.ramdisk_len).ok_or(ModuleError::Absent)
 }
 
 /// The bundle at `range`, and its plan.

@@ -43,8 +43,8 @@ pub enum FirmwareError {
 ///
 /// # Errors
 /// There is no RSDP, root table or MADT, or one of the tables is damaged.
-pub fn read(rsdp: Option<u64>) -> Result<Firmware, FirmwareError> {
-    let rsdp = HostPhysical::new(rsdp.ok_or(FirmwareError::NoRsdp)?);
+pub fn read(rsdp: Option<HostPhysical>) -> Result<Firmware, FirmwareError> {
+    let rsdp = rsdp.ok_or(FirmwareError::NoRsdp)?;
     let bytes = at(rsdp, RSDP_BYTES as u64).ok_or(FirmwareError::NoRsdp)?;
     let root = Root::parse(bytes).map_err(|why| FirmwareError::Bad("RSDP", why))?;
     let root_bytes = whole_table(root.address()).ok_or(FirmwareError::Missing("XSDT"))?;

@@ -4,7 +4,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 
 use addr::{Address, HostPhysical, PageSize, Range};
-use boot::{BootInfo, MemoryRegionKind};
+use boot_info::BootInfo;
 
 /// Memory below this is firmware's playground and the application processors' first page.
 const LOW_MEMORY_END: u64 = 1 << 20;
@@ -18,11 +18,9 @@ pub struct MemoryMap {
 impl MemoryMap {
     /// The firmware's map, cut to whole pages.
     pub fn new(boot: &BootInfo) -> Self {
-        let usable = boot.memory_regions.iter();
-        let usable = usable.filter(|region| region.kind == MemoryRegionKind::Usable);
-        let usable = usable.filter_map(|region| {
-            let start = HostPhysical::new(region.start).align_up(PageSize::Size4KiB)?;
-            let end = HostPhysical::new(region.end).align_down(PageSize::Size4KiB);
+        let usable = boot.usable().filter_map(|range| {
+            let start = range.start().align_up(PageSize::Size4KiB)?;
+            let end = range.end().align_down(PageSize::Size4KiB);
             Range::new(start, end.checked_offset_from(start)?)
         });
         Self {

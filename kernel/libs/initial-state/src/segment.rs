@@ -63,14 +63,6 @@ pub struct Segment {
 const _: () = assert!(size_of::<Segment>() == 16);
 
 impl Segment {
-    /// All bits clear: not present.
-    pub const ZERO: Self = Self {
-        selector: 0,
-        attributes: SegmentAttributes(0),
-        limit: 0,
-        base: 0,
-    };
-
     /// A segment over all of the 4 GiB, or in 64-bit mode over everything.
     #[must_use]
     pub const fn flat(selector: u16, attributes: SegmentAttributes) -> Self {

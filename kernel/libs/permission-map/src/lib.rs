@@ -27,6 +27,7 @@ impl<const BYTES: usize> PermissionMap<BYTES> {
     }
 
     /// The bits that allow something, in order.
+    #[cfg(any(test, feature = "inspection"))]
     pub fn allowed(&self) -> impl Iterator<Item = usize> {
         let bytes = self.bytes.iter().zip((0..).step_by(8));
         bytes.flat_map(|(byte, first)| {
@@ -90,6 +91,7 @@ impl<L: MsrLayout, const BYTES: usize> MsrMap<L, BYTES> {
     }
 
     /// The bits that allow something, in order.
+    #[cfg(any(test, feature = "inspection"))]
     pub fn allowed(&self) -> impl Iterator<Item = usize> {
         self.map.allowed()
     }

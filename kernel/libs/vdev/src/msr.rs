@@ -49,8 +49,6 @@ pub struct Rule {
     pub write: Access,
     /// Where the rule does not hold, the registers are denied.
     pub condition: Condition,
-    /// What the registers are and why they are treated so.
-    pub reason: &'static str,
 }
 
 impl Rule {

@@ -22,7 +22,7 @@ macro_rules! area {
         impl GuestState {
             /// Reads all fields.
             pub fn load(vmcs: &impl Vmcs) -> Self {
-                let table = |base, limit| Segment { base, limit, ..Segment::ZERO };
+                let table = |base, limit| Segment { base, limit, ..Segment::default() };
                 Self {
                     $($segment: field::$segment_fields.load(vmcs),)*
                     $($name: vmcs.read(field::$field),)*
