@@ -122,24 +122,28 @@ impl Graph {
     /// What stays is what the roots reach without passing through what is cut. Two things
     /// beside the roots may be called through a pointer: a function that data refer to,
     /// and one whose address was taken by code that has run, since that code may have kept the
-    /// address anywhere in memory. Of the functions that format a value it has not: their
-    /// addresses come into the arguments of a formatting macro only, and those end with the
-    /// expression; a trait object has them from data.
+    /// address anywhere in memory. Formatting is different: the addresses of the functions that
+    /// format come into the arguments of a macro only, which end with the expression (a trait
+    /// object has them from data), and they keep no address themselves, for they are lent a value
+    /// and a place to write to, no more.
     pub fn judge(&self, knowledge: &Knowledge) -> Verdict {
-        let has_run = self.reach(&knowledge.entry, &knowledge.never);
-        let kept = has_run
+        let functions = self.functions.iter().enumerate();
+        let formats = functions.filter(|(_, function)| function.is_format);
+        let formats: BTreeSet<Index> = formats.map(|(index, _)| index).collect();
+        let keep_nothing = knowledge.never.union(&formats).copied().collect();
+        let keepers = self.reach(&knowledge.entry, &keep_nothing);
+        let kept = keepers
             .iter()
             .filter_map(|index| self.functions.get(*index));
-        let kept = kept.flat_map(|function| function.takes.iter().copied());
-        let kept = kept.filter(|index| !self.is_format(*index));
+        let kept = kept.flat_map(|function| function.takes.difference(&formats).copied());
         let known = knowledge.roots.iter().chain(&self.in_data).copied();
         let roots = known.chain(kept).collect();
         let stays = self.reach(&roots, &knowledge.cut);
         let behind_cut = self.reach(&knowledge.cut, &stays);
         let rest = (0..self.functions.len()).filter(|index| !stays.contains(index));
         let (sealed, past): (_, BTreeSet<_>) = rest.partition(|index| behind_cut.contains(index));
-        let has_run = has_run.iter().filter(|index| past.contains(index));
-        let past_data = self.past_data(has_run.copied(), stays.union(&sealed).copied());
+        let past_keepers = keepers.intersection(&past).copied();
+        let past_data = self.past_data(past_keepers, stays.union(&sealed).copied());
         Verdict {
             stays,
             sealed,
@@ -148,19 +152,14 @@ impl Graph {
         }
     }
 
-    fn is_format(&self, index: Index) -> bool {
-        let function = self.functions.get(index);
-        function.is_some_and(|function| function.is_format)
-    }
-
-    /// The data that no function needs: neither one of `needed`, nor one that `has_run`, which
+    /// The data that no function needs: neither one of `needed`, nor one of `past_keepers`, which
     /// may have kept the address of all that it refers to, but for its own jump table.
     fn past_data(
         &self,
-        has_run: impl Iterator<Item = Index>,
+        past_keepers: impl Iterator<Item = Index>,
         needed: impl Iterator<Item = Index>,
     ) -> BTreeSet<DataIndex> {
-        let functions = has_run.map(|index| (index, Some(index)));
+        let functions = past_keepers.map(|index| (index, Some(index)));
         let functions = functions.chain(needed.map(|index| (index, None)));
         let referred = functions.filter_map(|(index, ended)| {
             let data = self.functions.get(index)?.data.iter();

@@ -192,3 +192,15 @@ fn what_formats_a_value_does_not_stay_although_boot_has_its_address() {
     graph.in_data.insert(3);
     assert_eq!(graph.judge(&knowledge()).stays, [LOOP, 3].into());
 }
+
+#[test]
+fn what_only_formatting_needed_at_boot_is_past() {
+    let past = past_data(|graph| graph.functions[3].is_format = true);
+    assert_eq!(past, [0, 1, 2, 3, 4].into());
+    let past = past_data(|graph| {
+        graph.functions[4].is_format = true;
+        graph.functions[ENTRY].calls = [LOOP, 4].into();
+        graph.functions[4].calls.insert(3);
+    });
+    assert_eq!(past, [0, 1, 2, 3, 4].into());
+}
