@@ -8,6 +8,7 @@ use page_table::{Leaves, MapError};
 use thiserror::Error;
 
 use crate::host::frames;
+use crate::pci::inventory::Inventory;
 
 /// The machine's IOMMUs, if it has any. Without, no function is ever assigned.
 pub struct Iommu(Option<Vtd>);
@@ -36,6 +37,9 @@ pub enum IommuError {
     /// Firmware keeps memory reachable for this function (RMRR).
     #[error("the firmware keeps memory of its own reachable for {0} (RMRR)")]
     ReservedMemory(RequesterId),
+    /// Requests of this function may come with a requester ID that others have as well.
+    #[error("its requests cannot be told from those of other functions behind the bridge {0}")]
+    SharedRequester(RequesterId),
     /// A second-stage table could not be built.
     #[error("a second-stage table: {0}")]
     Map(MapError),
@@ -81,6 +85,19 @@ impl Iommu {
             (Some(dmar), _) => Vtd::block_all(dmar).map(|vtd| Self(Some(vtd))),
             (None, plan::Iommu::None) => Ok(Self(None)),
             (None, plan::Iommu::Required) => Err(IommuError::Absent),
+        }
+    }
+
+    /// Whether what the function at `address` reaches can be told apart from what others reach.
+    /// A virtual function goes the way of its physical function.
+    ///
+    /// # Errors
+    /// It cannot, or there is no IOMMU.
+    pub fn check(&self, address: RequesterId, inventory: &Inventory) -> Result<(), IommuError> {
+        self.vtd()?;
+        match inventory.merging_bridge(address.bus()) {
+            Some(bridge) => Err(IommuError::SharedRequester(bridge)),
+            None => Ok(()),
         }
     }
 

@@ -74,7 +74,7 @@ impl PhysicalFunction {
     ) -> Result<Self, EnableError> {
         let config = inventory.config(address).ok_or(EnableError::NotCapable)?;
         let capability = single_root_io::read(&config).ok_or(EnableError::NotCapable)?;
-        let (_, above) = inventory
+        let above = inventory
             .bridge_above(address.bus())
             .ok_or(EnableError::NoBridge)?;
         if capability.read_enabled(&config) {
