@@ -219,11 +219,8 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
     time::calibrate().map_err(BootError::Time)?;
     time::calibrate_timer();
     wall_clock::initialise();
-    let iommu = Iommu::block_all(
-        foundation.firmware.dmar.as_deref(),
-        foundation.plan.machine.iommu,
-    )
-    .map_err(BootError::Iommu)?;
+    let iommu = Iommu::block_all(foundation.firmware.dmar, foundation.plan.machine.iommu)
+        .map_err(BootError::Iommu)?;
     let inventory = Inventory::read(Ecam::map(&foundation.firmware.ecam));
     let processors = &foundation.firmware.processors;
     let mut starts = Vec::new();

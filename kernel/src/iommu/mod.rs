@@ -37,6 +37,9 @@ pub enum IommuError {
     /// Firmware keeps memory reachable for this function (RMRR).
     #[error("the firmware keeps memory of its own reachable for {0} (RMRR)")]
     ReservedMemory(RequesterId),
+    /// No unit is responsible for the function.
+    #[error("no IOMMU is responsible for it")]
+    Uncovered,
     /// Requests of this function may come with a requester ID that others have as well.
     #[error("its requests cannot be told from those of other functions behind the bridge {0}")]
     SharedRequester(RequesterId),
@@ -80,7 +83,7 @@ impl Iommu {
     ///
     /// # Errors
     /// There is no unit although the plan requires one, or one does not work.
-    pub fn block_all(dmar: Option<&[u8]>, wanted: plan::Iommu) -> Result<Self, IommuError> {
+    pub fn block_all(dmar: Option<&'static [u8]>, wanted: plan::Iommu) -> Result<Self, IommuError> {
         match (dmar, wanted) {
             (Some(dmar), _) => Vtd::block_all(dmar).map(|vtd| Self(Some(vtd))),
             (None, plan::Iommu::None) => Ok(Self(None)),
@@ -88,13 +91,15 @@ impl Iommu {
         }
     }
 
-    /// Whether what the function at `address` reaches can be told apart from what others reach.
-    /// A virtual function goes the way of its physical function.
+    /// Whether the function at `address` can be confined: a unit is responsible for it, firmware
+    /// keeps no memory reachable for it, and its requests can be told from those of others. What
+    /// holds for a physical function holds for its virtual ones.
     ///
     /// # Errors
-    /// It cannot, or there is no IOMMU.
+    /// Says why it cannot.
     pub fn check(&self, address: RequesterId, inventory: &Inventory) -> Result<(), IommuError> {
-        self.vtd()?;
+        let behind = |bridge| inventory.behind(bridge);
+        self.vtd()?.check(address, &behind)?;
         match inventory.merging_bridge(address.bus()) {
             Some(bridge) => Err(IommuError::SharedRequester(bridge)),
             None => Ok(()),
@@ -206,7 +211,7 @@ impl Domain {
     /// Lets the partition's functions reach its memory.
     ///
     /// # Errors
-    /// A function is under no unit.
+    /// No memory is left for a table, or a unit does not answer.
     pub fn attach(&self, iommu: &Iommu, functions: &[RequesterId]) -> Result<(), IommuError> {
         let (Some(vtd), Some(domain)) = (&iommu.0, &self.0) else {
             return Ok(());

@@ -2,6 +2,7 @@
 
 extern crate alloc;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use addr::RequesterId;
 use pci_config::header::{self, Header, HeaderType};
@@ -66,6 +67,13 @@ impl Inventory {
             })
         };
         endpoints.filter_map(describe).collect()
+    }
+
+    /// The buses behind the bridge at `address`; `None` if there is no bridge that leads anywhere.
+    pub fn behind(&self, address: RequesterId) -> Option<RangeInclusive<u8>> {
+        let mut bridges = self.bridges();
+        let (_, config) = bridges.find(|(found, _)| *found == address)?;
+        bridge::buses(&config).behind()
     }
 
     /// The bridge whose secondary bus is `bus`.

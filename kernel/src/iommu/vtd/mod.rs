@@ -16,11 +16,13 @@ mod unit;
 
 extern crate alloc;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use addr::RequesterId;
 use spin::Mutex;
 use vdev::message::Interrupt;
-use vtd::{ContextEntry, Descriptor, Dmar, DomainId, FaultRecord, InterruptRemappingEntry};
+use vtd::dmar::{self, Dmar};
+use vtd::{ContextEntry, Descriptor, DomainId, FaultRecord, InterruptRemappingEntry};
 
 use super::{InterruptBlock, IommuError};
 use contexts::Contexts;
@@ -41,9 +43,7 @@ pub struct Vtd {
     contexts: Mutex<Contexts>,
     remapping: Mutex<Remapping>,
     abilities: Abilities,
-    /// Where firmware keeps memory of its own reachable: the first step to the function, and
-    /// whether that is the function itself.
-    reserved: Vec<(RequesterId, bool)>,
+    dmar: Dmar<'static>,
 }
 
 impl Vtd {
@@ -51,7 +51,7 @@ impl Vtd {
     ///
     /// # Errors
     /// The table is damaged, or a unit lacks something or does not answer.
-    pub fn block_all(dmar: &[u8]) -> Result<Self, IommuError> {
+    pub fn block_all(dmar: &'static [u8]) -> Result<Self, IommuError> {
         let dmar = Dmar::parse(dmar).map_err(IommuError::Table)?;
         if !dmar.supports_interrupt_remapping() {
             return Err(IommuError::Missing(
@@ -61,7 +61,8 @@ impl Vtd {
         let contexts = Contexts::new()?;
         let remapping = Remapping::new()?;
         let mut units = Vec::new();
-        for described in dmar.hardware_units().filter(|unit| unit.segment == 0) {
+        let described = dmar.hardware_units();
+        for described in described.filter(|unit| unit.segment == dmar::SEGMENT) {
             let unit = Unit::take(described.registers)?;
             unit.block(contexts.root(), remapping.table())?;
             units.push(unit);
@@ -69,19 +70,32 @@ impl Vtd {
         if units.is_empty() {
             return Err(IommuError::Missing("remapping unit for PCI segment 0"));
         }
-        let reserved = dmar.reserved().filter_map(|scope| {
-            let mut path = scope.path();
-            let (device, function) = path.next()?;
-            let first = RequesterId::new(scope.start_bus, device, function)?;
-            Some((first, path.next().is_none()))
-        });
         Ok(Self {
             abilities: Abilities::of(&units),
-            reserved: reserved.collect(),
             contexts: Mutex::new(contexts),
             remapping: Mutex::new(remapping),
             units,
+            dmar,
         })
+    }
+
+    /// Whether a unit is responsible for the function at `address`, and firmware keeps no memory
+    /// reachable for it. `behind` tells the buses behind a bridge.
+    ///
+    /// # Errors
+    /// None is, or it does.
+    pub fn check(
+        &self,
+        address: RequesterId,
+        behind: &impl Fn(RequesterId) -> Option<RangeInclusive<u8>>,
+    ) -> Result<(), IommuError> {
+        if self.dmar.reserves_memory_for(address, behind) {
+            return Err(IommuError::ReservedMemory(address));
+        }
+        if !self.dmar.covers(address, behind) {
+            return Err(IommuError::Uncovered);
+        }
+        Ok(())
     }
 
     /// Builds domain `number`, which reaches `memory` at the guest's addresses.
@@ -103,16 +117,8 @@ impl Vtd {
     /// Lets the function at `address` reach `domain`, and nothing else.
     ///
     /// # Errors
-    /// Firmware has reserved memory for the function, or no memory is left for a table.
+    /// No memory is left for a table, or a unit does not answer.
     pub fn attach(&self, address: RequesterId, domain: &Domain) -> Result<(), IommuError> {
-        // Which function lies behind a bridge is not followed: all are refused by the number
-        // that a device behind one has at least, its bus.
-        let is_reserved = self.reserved.iter().any(|(first, is_function)| {
-            (*is_function && *first == address) || (!is_function && address.bus() != first.bus())
-        });
-        if is_reserved {
-            return Err(IommuError::ReservedMemory(address));
-        }
         self.contexts.lock().set(address, domain.entry())?;
         self.forget(domain.id)
     }

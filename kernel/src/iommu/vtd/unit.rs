@@ -1,7 +1,6 @@
 //! One remapping unit's registers (VT-d, chapter 11 "Register Descriptions").
 
 use addr::{HostPhysical, PageSize, Range};
-use page_table::MapError;
 use spin::Mutex;
 use vtd::registers::{
     CAPABILITY, EXTENDED_CAPABILITY, FAULT_EVENT_ADDRESS, FAULT_EVENT_CONTROL, FAULT_EVENT_DATA,
@@ -19,8 +18,6 @@ use crate::cpu::{local_apic, time};
 use crate::host::paging;
 use crate::host::physical::Registers;
 
-/// A unit's registers are one page at least; no register used here lies outside.
-const REGISTER_BYTES: u64 = 4096;
 /// What a unit must have.
 const REQUIRED: [(ExtendedCapability, &str); 3] = [
     (
@@ -47,13 +44,11 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// Maps the unit whose registers are at `base` and checks what it can do.
+    /// Maps the unit with these registers and checks what it can do.
     ///
     /// # Errors
     /// Names what is missing.
-    pub fn take(base: HostPhysical) -> Result<Self, IommuError> {
-        let range =
-            Range::new(base, REGISTER_BYTES).ok_or(IommuError::Map(MapError::Misaligned))?;
+    pub fn take(range: Range<HostPhysical>) -> Result<Self, IommuError> {
         paging::map_device(range).map_err(IommuError::Map)?;
         // SAFETY: the firmware says that a remapping unit is there, and it is mapped, uncached.
         // All that it is made to write is the status word of its own invalidation queue.
@@ -67,11 +62,9 @@ impl Unit {
         // Each record is aligned to its own 16 bytes.
         if capability
             .fault_record_offsets()
-            .any(|offset| offset >= REGISTER_BYTES)
+            .any(|offset| offset >= range.bytes())
         {
-            return Err(IommuError::Missing(
-                "fault records in its first register page",
-            ));
+            return Err(IommuError::Missing("fault records among its registers"));
         }
         let queue = Mutex::new(InvalidationQueue::new()?);
         Ok(Self {
