@@ -106,6 +106,11 @@ impl Iommu {
         }
     }
 
+    /// Where the units' registers are.
+    pub fn registers(&self) -> impl Iterator<Item = Range<HostPhysical>> + '_ {
+        self.0.iter().flat_map(Vtd::registers)
+    }
+
     fn vtd(&self) -> Result<&Vtd, IommuError> {
         self.0.as_ref().ok_or(IommuError::Absent)
     }

@@ -18,7 +18,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-use addr::RequesterId;
+use addr::{HostPhysical, Range, RequesterId};
 use spin::Mutex;
 use vdev::message::Interrupt;
 use vtd::dmar::{self, Dmar};
@@ -96,6 +96,11 @@ impl Vtd {
             return Err(IommuError::Uncovered);
         }
         Ok(())
+    }
+
+    /// Where the registers of all units are, whatever their segment.
+    pub fn registers(&self) -> impl Iterator<Item = Range<HostPhysical>> + use<> {
+        self.dmar.hardware_units().map(|unit| unit.registers)
     }
 
     /// Builds domain `number`, which reaches `memory` at the guest's addresses.
