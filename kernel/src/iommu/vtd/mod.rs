@@ -1,9 +1,10 @@
 //! Intel VT-d: every unit of the machine, driven as one.
 //!
-//! All units share one root table and one interrupt-remapping table: a function is under
-//! exactly one unit, which finds there what the function may do. From [`Vtd::block_all`] on
-//! the root table is empty, translation is on, and interrupts pass only in remappable format
-//! (VT-d, D51397, revision 5.10, chapters 3, 5, 6 and 7).
+//! All units of PCI segment 0 share one root table and one interrupt-remapping table: a function
+//! is under exactly one unit, which finds there what the function may do. From
+//! [`Vtd::block_all`] on the root table is empty, translation is on, and interrupts pass only in
+//! remappable format (VT-d, D51397, revision 5.10, chapters 3, 5, 6 and 7). Units of other
+//! segments are blocked for good.
 //!
 //! Waits are for hardware only and bounded. Locks are taken at set-up and by the
 //! housekeeping core, never on an exit that repeats.
@@ -39,6 +40,7 @@ pub const FIRST_PARTITION_DOMAIN: u16 = 2;
 
 /// All units.
 pub struct Vtd {
+    /// Those of segment 0.
     units: Vec<Unit>,
     contexts: Mutex<Contexts>,
     remapping: Mutex<Remapping>,
@@ -61,11 +63,15 @@ impl Vtd {
         let contexts = Contexts::new()?;
         let remapping = Remapping::new()?;
         let mut units = Vec::new();
-        let described = dmar.hardware_units();
-        for described in described.filter(|unit| unit.segment == dmar::SEGMENT) {
+        for described in dmar.hardware_units() {
             let unit = Unit::take(described.registers)?;
-            unit.block(contexts.root(), remapping.table())?;
-            units.push(unit);
+            if described.segment == dmar::SEGMENT {
+                unit.block(contexts.root(), remapping.table())?;
+                unit.report_faults();
+                units.push(unit);
+            } else {
+                block_for_good(&unit)?;
+            }
         }
         if units.is_empty() {
             return Err(IommuError::Missing("remapping unit for PCI segment 0"));
@@ -207,4 +213,12 @@ impl Vtd {
             unit.take_faults(&mut report);
         }
     }
+}
+
+/// Blocks a unit of another segment. Its tables are its own and stay empty: a requester ID says
+/// nothing of segments, so in the shared ones a function would have what its namesake has.
+fn block_for_good(unit: &Unit) -> Result<(), IommuError> {
+    // A page of zeros is an empty root table as well.
+    let empty = Remapping::new()?.table();
+    unit.block(empty, empty)
 }

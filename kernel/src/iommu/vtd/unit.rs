@@ -4,7 +4,7 @@ use addr::{HostPhysical, PageSize, Range};
 use spin::Mutex;
 use vtd::registers::{
     CAPABILITY, EXTENDED_CAPABILITY, FAULT_EVENT_ADDRESS, FAULT_EVENT_CONTROL, FAULT_EVENT_DATA,
-    FAULT_EVENT_UPPER_ADDRESS, FAULT_STATUS, GLOBAL_COMMAND, GLOBAL_STATUS,
+    FAULT_EVENT_MASK, FAULT_EVENT_UPPER_ADDRESS, FAULT_STATUS, GLOBAL_COMMAND, GLOBAL_STATUS,
     INTERRUPT_REMAPPING_TABLE_ADDRESS, PROTECTED_MEMORY_ENABLE, PROTECTED_MEMORY_STATUS,
     ROOT_TABLE_ADDRESS,
 };
@@ -75,11 +75,13 @@ impl Unit {
     }
 
     /// Blocks all DMA by the empty root table at `root`, and all interrupts but those of
-    /// `remapping`.
+    /// `remapping`. Faults raise no interrupt.
     ///
     /// # Errors
     /// The unit does not answer.
     pub fn block(&self, root: HostPhysical, remapping: HostPhysical) -> Result<(), IommuError> {
+        self.registers
+            .write_u32(FAULT_EVENT_CONTROL, FAULT_EVENT_MASK);
         self.flush_write_buffer()?;
         self.registers
             .write_u64(ROOT_TABLE_ADDRESS, tables::root_table_address(root));
@@ -96,9 +98,7 @@ impl Unit {
         self.command_once(Global::INTERRUPT_REMAPPING_TABLE)?;
         self.invalidate(&[Descriptor::interrupt_entry_cache_global()])?;
         self.switch_on(Global::INTERRUPT_REMAPPING)?;
-        self.open_protected_memory()?;
-        self.report_faults();
-        Ok(())
+        self.open_protected_memory()
     }
 
     fn status(&self) -> Global {
@@ -163,7 +163,7 @@ impl Unit {
 
     /// Sends fault events to the core that runs, the housekeeping core. These messages are
     /// the unit's own and are not remapped.
-    fn report_faults(&self) {
+    pub fn report_faults(&self) {
         const MESSAGE_ADDRESS: u32 = 0xfee0_0000;
         let id = local_apic::id().0;
         let address = MESSAGE_ADDRESS | ((id & 0xff) << 12);

@@ -90,6 +90,15 @@ fn reserved_for(structures: &[Vec<u8>]) -> [bool; 6] {
 }
 
 #[test]
+fn units_of_all_segments_are_listed() {
+    let units = [unit(1, 0x1000, &[]), in_segment(1, unit(1, 0x2000, &[]))];
+    let bytes = sealed(0, &units.concat());
+    let dmar = Dmar::parse(&bytes).unwrap();
+    let segments = dmar.hardware_units().map(|unit| unit.segment);
+    assert!(segments.eq([0, 1]));
+}
+
+#[test]
 fn a_unit_tells_how_many_register_pages_it_has() {
     let mut structure = unit(1, 0xfed9_0000, &[]);
     structure[5] = 3;
