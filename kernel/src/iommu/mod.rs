@@ -37,6 +37,9 @@ pub enum IommuError {
     /// Firmware keeps memory reachable for this function (RMRR).
     #[error("the firmware keeps memory of its own reachable for {0} (RMRR)")]
     ReservedMemory(RequesterId),
+    /// Another function has the same requester ID.
+    #[error("another function has the requester ID {0}")]
+    Taken(RequesterId),
     /// No unit is responsible for the function.
     #[error("no IOMMU is responsible for it")]
     Uncovered,
@@ -216,7 +219,8 @@ impl Domain {
     /// Lets the partition's functions reach its memory.
     ///
     /// # Errors
-    /// No memory is left for a table, or a unit does not answer.
+    /// Somebody has one of their requester IDs, no memory is left for a table, or a unit does not
+    /// answer.
     pub fn attach(&self, iommu: &Iommu, functions: &[RequesterId]) -> Result<(), IommuError> {
         let (Some(vtd), Some(domain)) = (&iommu.0, &self.0) else {
             return Ok(());

@@ -128,7 +128,7 @@ impl Vtd {
     /// Lets the function at `address` reach `domain`, and nothing else.
     ///
     /// # Errors
-    /// No memory is left for a table, or a unit does not answer.
+    /// Its requester ID is somebody's, no memory is left for a table, or a unit does not answer.
     pub fn attach(&self, address: RequesterId, domain: &Domain) -> Result<(), IommuError> {
         self.contexts.lock().set(address, domain.entry())?;
         self.forget(domain.id)
