@@ -118,7 +118,7 @@ impl SingleRootIo {
     /// The BARs of one VF: `size` is for one VF, and the register's address is VF 1's; VF n
     /// follows at n - 1 sizes. VF memory space must be off.
     pub fn size_bars(&self, config: &impl ConfigSpace) -> Bars {
-        bar::size_registers(config, self.register(VF_BAR_0))
+        bar::size_registers(config, self.register(VF_BAR_0), bar::REGISTERS)
     }
 
     /// Places the BARs `bar` of all VFs from `address` on. VF memory space must be off.
