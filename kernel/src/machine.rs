@@ -131,15 +131,16 @@ impl Foundation {
 }
 
 impl Foundation {
-    /// Memory that is something else than a function's registers: RAM, configuration space,
-    /// and the addresses below 4 GiB that PCs keep for I/O APICs, HPET, IOMMUs, local APICs
-    /// and firmware (Intel SDM 325384-080, volume 3A, section 11.4.1; VT-d, section 8.3).
-    fn occupied(&self) -> Vec<Range<HostPhysical>> {
+    /// Memory that is something else than a function's registers: RAM, configuration space, the
+    /// registers of `iommu`, and the addresses below 4 GiB that PCs keep for I/O APICs, HPET,
+    /// local APICs and firmware (Intel SDM 325384-080, volume 3A, section 11.4.1).
+    fn occupied(&self, iommu: &Iommu) -> Vec<Range<HostPhysical>> {
         const CHIPSET: HostPhysical = HostPhysical::new(0xfec0_0000);
         const CHIPSET_BYTES: u64 = 0x0140_0000;
         let mut occupied = self.memory_map.usable();
         occupied.extend(Range::new(CHIPSET, CHIPSET_BYTES));
         occupied.extend(self.firmware.ecam.iter().filter_map(Ecam::range));
+        occupied.extend(iommu.registers());
         occupied
     }
 }
@@ -219,11 +220,8 @@ fn switch_on<B: Backend>(foundation: &Foundation) -> Result<Machine<B>, BootErro
     time::calibrate().map_err(BootError::Time)?;
     time::calibrate_timer();
     wall_clock::initialise();
-    let iommu = Iommu::block_all(
-        foundation.firmware.dmar.as_deref(),
-        foundation.plan.machine.iommu,
-    )
-    .map_err(BootError::Iommu)?;
+    let iommu = Iommu::block_all(foundation.firmware.dmar, foundation.plan.machine.iommu)
+        .map_err(BootError::Iommu)?;
     let inventory = Inventory::read(Ecam::map(&foundation.firmware.ecam));
     let processors = &foundation.firmware.processors;
     let mut starts = Vec::new();
@@ -288,7 +286,7 @@ fn build_partitions<B: Backend>(foundation: &Foundation, machine: &Machine<B>) -
         foundation.bundle,
         machine.iommu,
         &machine.inventory,
-        foundation.occupied(),
+        foundation.occupied(machine.iommu),
         &fit,
     );
     resources.provision(plan);

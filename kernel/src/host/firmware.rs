@@ -17,7 +17,7 @@ pub struct Firmware {
     pub ecam: Vec<EcamRegion>,
     /// A copy of the DMAR table, if the machine has one: firmware's own memory is not mapped
     /// for long.
-    pub dmar: Option<Vec<u8>>,
+    pub dmar: Option<&'static [u8]>,
     /// The first I/O port of the 16550 that the SPCR names.
     pub serial_port: Result<u16, FirmwareError>,
 }
@@ -71,7 +71,7 @@ pub fn read(rsdp: Option<HostPhysical>) -> Result<Firmware, FirmwareError> {
     Ok(Firmware {
         processors,
         ecam,
-        dmar: find(b"DMAR").map(|table| table.to_vec()),
+        dmar: find(b"DMAR").map(|table| &*table.to_vec().leak()),
         serial_port,
     })
 }

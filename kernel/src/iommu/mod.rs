@@ -8,6 +8,7 @@ use page_table::{Leaves, MapError};
 use thiserror::Error;
 
 use crate::host::frames;
+use crate::pci::inventory::Inventory;
 
 /// The machine's IOMMUs, if it has any. Without, no function is ever assigned.
 pub struct Iommu(Option<Vtd>);
@@ -36,6 +37,15 @@ pub enum IommuError {
     /// Firmware keeps memory reachable for this function (RMRR).
     #[error("the firmware keeps memory of its own reachable for {0} (RMRR)")]
     ReservedMemory(RequesterId),
+    /// Another function has the same requester ID.
+    #[error("another function has the requester ID {0}")]
+    Taken(RequesterId),
+    /// No unit is responsible for the function.
+    #[error("no IOMMU is responsible for it")]
+    Uncovered,
+    /// Requests of this function may come with a requester ID that others have as well.
+    #[error("its requests cannot be told from those of other functions behind the bridge {0}")]
+    SharedRequester(RequesterId),
     /// A second-stage table could not be built.
     #[error("a second-stage table: {0}")]
     Map(MapError),
@@ -76,12 +86,32 @@ impl Iommu {
     ///
     /// # Errors
     /// There is no unit although the plan requires one, or one does not work.
-    pub fn block_all(dmar: Option<&[u8]>, wanted: plan::Iommu) -> Result<Self, IommuError> {
+    pub fn block_all(dmar: Option<&'static [u8]>, wanted: plan::Iommu) -> Result<Self, IommuError> {
         match (dmar, wanted) {
             (Some(dmar), _) => Vtd::block_all(dmar).map(|vtd| Self(Some(vtd))),
             (None, plan::Iommu::None) => Ok(Self(None)),
             (None, plan::Iommu::Required) => Err(IommuError::Absent),
         }
+    }
+
+    /// Whether the function at `address` can be confined: a unit is responsible for it, firmware
+    /// keeps no memory reachable for it, and its requests can be told from those of others. What
+    /// holds for a physical function holds for its virtual ones.
+    ///
+    /// # Errors
+    /// Says why it cannot.
+    pub fn check(&self, address: RequesterId, inventory: &Inventory) -> Result<(), IommuError> {
+        let behind = |bridge| inventory.behind(bridge);
+        self.vtd()?.check(address, &behind)?;
+        match inventory.merging_bridge(address.bus()) {
+            Some(bridge) => Err(IommuError::SharedRequester(bridge)),
+            None => Ok(()),
+        }
+    }
+
+    /// Where the units' registers are.
+    pub fn registers(&self) -> impl Iterator<Item = Range<HostPhysical>> + '_ {
+        self.0.iter().flat_map(Vtd::registers)
     }
 
     fn vtd(&self) -> Result<&Vtd, IommuError> {
@@ -189,7 +219,8 @@ impl Domain {
     /// Lets the partition's functions reach its memory.
     ///
     /// # Errors
-    /// A function is under no unit.
+    /// Somebody has one of their requester IDs, no memory is left for a table, or a unit does not
+    /// answer.
     pub fn attach(&self, iommu: &Iommu, functions: &[RequesterId]) -> Result<(), IommuError> {
         let (Some(vtd), Some(domain)) = (&iommu.0, &self.0) else {
             return Ok(());

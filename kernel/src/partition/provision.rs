@@ -78,6 +78,7 @@ fn switch_on(
     (address, wanted): (RequesterId, &[Wanted]),
     taken: &mut Vec<Range<HostPhysical>>,
 ) -> Result<PhysicalFunction, alloc::boxed::Box<dyn core::fmt::Display>> {
+    iommu.check(address, inventory).map_err(display)?;
     let highest = wanted.iter().map(|(number, _)| *number).max().unwrap_or(0);
     let function =
         PhysicalFunction::prepare(inventory, address, highest, taken).map_err(display)?;

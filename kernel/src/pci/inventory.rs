@@ -2,6 +2,7 @@
 
 extern crate alloc;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use addr::RequesterId;
 use pci_config::header::{self, Header, HeaderType};
@@ -68,16 +69,39 @@ impl Inventory {
         endpoints.filter_map(describe).collect()
     }
 
+    /// The buses behind the bridge at `address`; `None` if there is no bridge that leads anywhere.
+    pub fn behind(&self, address: RequesterId) -> Option<RangeInclusive<u8>> {
+        let mut bridges = self.bridges();
+        let (_, config) = bridges.find(|(found, _)| *found == address)?;
+        bridge::buses(&config).behind()
+    }
+
     /// The bridge whose secondary bus is `bus`.
-    pub fn bridge_above(&self, bus: u8) -> Option<(RequesterId, EcamFunction)> {
-        let mut bridges = self
-            .functions
-            .iter()
-            .filter(|(_, header)| header.header_type == HeaderType::BRIDGE);
-        bridges.find_map(|(address, _)| {
-            let config = self.config(*address)?;
-            (bridge::buses(&config).secondary == bus).then_some((*address, config))
+    pub fn bridge_above(&self, bus: u8) -> Option<EcamFunction> {
+        let mut bridges = self.bridges().map(|(_, config)| config);
+        bridges.find(|config| {
+            let behind = bridge::buses(config).behind();
+            behind.is_some_and(|behind| *behind.start() == bus)
         })
+    }
+
+    /// The bridge on the way to `bus` from behind which requests do not come with the requester
+    /// IDs of their functions, if there is one.
+    pub fn merging_bridge(&self, bus: u8) -> Option<RequesterId> {
+        let merges = |config: &EcamFunction| {
+            let behind = bridge::buses(config).behind();
+            behind.is_some_and(|behind| behind.contains(&bus))
+                && !bridge::keeps_requester_ids(config)
+        };
+        let mut bridges = self.bridges();
+        let found = bridges.find(|(_, config)| merges(config));
+        found.map(|(address, _)| address)
+    }
+
+    fn bridges(&self) -> impl Iterator<Item = (RequesterId, EcamFunction)> + '_ {
+        let all = self.functions.iter();
+        let bridges = all.filter(|(_, header)| header.header_type == HeaderType::BRIDGE);
+        bridges.filter_map(|(address, _)| Some((*address, self.config(*address)?)))
     }
 }
 

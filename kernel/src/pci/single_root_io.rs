@@ -37,9 +37,10 @@ pub enum EnableError {
     /// The window has no room for these bytes.
     #[error("the bridge's window has no room for VF BARs of {0:#x} bytes")]
     WindowFull(u64),
-    /// A virtual function would be on a bus that the bridge does not lead to.
-    #[error("the bridge above does not lead to VF {0}")]
-    Bus(RequesterId),
+    /// A virtual function would be on a bus that the bridge does not lead to, or have a requester
+    /// ID that is not its own.
+    #[error("its VF {0} would be where another function may be, or the bridge above does not lead")]
+    Misplaced(RequesterId),
     /// The capability refused.
     #[error("the SR-IOV capability refused: {0:?}")]
     Refused(SingleRootIoError),
@@ -74,7 +75,7 @@ impl PhysicalFunction {
     ) -> Result<Self, EnableError> {
         let config = inventory.config(address).ok_or(EnableError::NotCapable)?;
         let capability = single_root_io::read(&config).ok_or(EnableError::NotCapable)?;
-        let (_, above) = inventory
+        let above = inventory
             .bridge_above(address.bus())
             .ok_or(EnableError::NoBridge)?;
         if capability.read_enabled(&config) {
@@ -91,11 +92,18 @@ impl PhysicalFunction {
         }
         // Offset and stride may depend on what was just set.
         let capability = single_root_io::read(&config).ok_or(EnableError::NotCapable)?;
-        let last = capability
+        capability
             .virtual_function(address, number)
             .ok_or(EnableError::NotCapable)?;
-        if last.bus() > bridge::buses(&above).subordinate {
-            return Err(EnableError::Bus(last));
+        let behind = bridge::buses(&above).behind();
+        let behind = behind.ok_or(EnableError::NoBridge)?;
+        let is_taken = |id: RequesterId| {
+            let is_own_bus = id.bus() == address.bus();
+            inventory.header(id).is_some()
+                || !is_own_bus && inventory.bridge_above(id.bus()).is_some()
+        };
+        if let Some(id) = capability.misplaced(address, number, &behind, is_taken) {
+            return Err(EnableError::Misplaced(id));
         }
         let mut bars = capability.size_bars(&config);
         let mut allocator = allocator(inventory, &above, address.bus(), taken)?;

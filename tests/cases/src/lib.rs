@@ -40,6 +40,7 @@ mod replaced;
 mod restarts;
 mod second_stage;
 mod serial_lines;
+mod shared_requester;
 pub mod soak;
 mod spcr;
 mod stops;
@@ -54,6 +55,8 @@ use harness::{Case, Need};
 
 /// A controller and an IOMMU that can be given away and confined.
 const NVME: &[Need] = &[Need::Nvme];
+/// Devices that are confined.
+const IOMMU: &[Need] = &[Need::Iommu];
 /// A look from outside.
 const MONITOR: &[Need] = &[Need::Monitor];
 
@@ -117,6 +120,7 @@ pub const ALL: &[Case] = &[
         lost_function::has_requests_under_way,
     )
     .needing(&[Need::Nvme, Need::Monitor]),
+    Case::new("function_shares_requester", shared_requester::is_refused).needing(IOMMU),
     Case::new("function_lost", lost_function::keeps_its_partition_failed).needing(NVME),
     Case::new("managed_partition", managed::partition_without_the_others),
     Case::new("managed_start", managed::guest_that_is_off_starts_again),
@@ -187,6 +191,6 @@ pub const ALL: &[Case] = &[
         "machine_without_interrupt_remapping",
         unfit_machine::without_interrupt_remapping,
     )
-    .needing(&[Need::Iommu]),
+    .needing(IOMMU),
     Case::new("machine_without_timer", unfit_machine::without_timer).needing(&[Need::NoTimer]),
 ];

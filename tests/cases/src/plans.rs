@@ -164,8 +164,14 @@ impl Guest {
     /// The same with the whole physical function.
     #[must_use]
     pub fn with_whole_function(self) -> Self {
+        self.with_function_at("02:00.0")
+    }
+
+    /// The same with the whole function at `address`.
+    #[must_use]
+    pub fn with_function_at(self, address: &str) -> Self {
         Self {
-            function: "[[partition.function]]\naddress = \"02:00.0\"\n".to_owned(),
+            function: format!("[[partition.function]]\naddress = \"{address}\"\n"),
             ..self
         }
     }

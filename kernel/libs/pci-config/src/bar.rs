@@ -2,10 +2,14 @@
 //! section 7.5.1.2.1 "Base Address Registers").
 
 use crate::ConfigSpace;
-use crate::header::{BASE_ADDRESS_0, COMMAND, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE};
+use crate::header::{
+    self, BASE_ADDRESS_0, COMMAND, COMMAND_IO_SPACE, COMMAND_MEMORY_SPACE, HeaderType,
+};
 
 /// The number of base address registers of an endpoint.
 pub const REGISTERS: u8 = 6;
+/// That of a bridge: its bus numbers and windows follow.
+const BRIDGE_REGISTERS: u8 = 2;
 
 /// Bit 0: the register is for I/O space.
 pub const FLAG_IO: u32 = 1 << 0;
@@ -87,24 +91,29 @@ pub struct Bar {
 /// The BARs of a function by the number of their first register.
 pub type Bars = [Option<Bar>; REGISTERS as usize];
 
-/// Sizes the BARs of an endpoint. Memory and I/O decoding are off meanwhile, and registers
+/// Sizes the BARs of an endpoint or a bridge. Memory and I/O decoding are off meanwhile, and registers
 /// and command are as before afterwards: nobody else may use the function at this moment.
 pub fn size_bars(config: &impl ConfigSpace) -> Bars {
+    let count = match header::read(config).map(|header| header.header_type) {
+        Some(HeaderType::ENDPOINT) => REGISTERS,
+        Some(HeaderType::BRIDGE) => BRIDGE_REGISTERS,
+        _ => 0,
+    };
     let command = config.read16(COMMAND);
     config.write16(
         COMMAND,
         command & !(COMMAND_IO_SPACE | COMMAND_MEMORY_SPACE),
     );
-    let bars = size_registers(config, BASE_ADDRESS_0);
+    let bars = size_registers(config, BASE_ADDRESS_0, count);
     config.write16(COMMAND, command);
     bars
 }
 
-/// Sizes the six registers at `base`, whose decoding the caller has turned off.
-pub(crate) fn size_registers(config: &impl ConfigSpace, base: u16) -> Bars {
+/// Sizes the `count` registers at `base`, whose decoding the caller has turned off.
+pub(crate) fn size_registers(config: &impl ConfigSpace, base: u16, count: u8) -> Bars {
     let mut bars: Bars = [None; REGISTERS as usize];
     let mut upper_half = false;
-    for (slot, index) in bars.iter_mut().zip(0_u8..) {
+    for (slot, index) in bars.iter_mut().zip(0..count) {
         if upper_half {
             upper_half = false;
             continue;
@@ -112,7 +121,7 @@ pub(crate) fn size_registers(config: &impl ConfigSpace, base: u16) -> Bars {
         let offset = register_offset(base, index);
         let kind = BarKind::from_register(config.read32(offset));
         // The last register has no next one to hold the upper half.
-        if kind.takes_two_registers() && index.wrapping_add(1) == REGISTERS {
+        if kind.takes_two_registers() && index.wrapping_add(1) == count {
             continue;
         }
         upper_half = kind.takes_two_registers();
@@ -234,6 +243,33 @@ mod tests {
                 size: 0x10_0000
             })
         );
+    }
+
+    #[test]
+    fn a_bridge_has_two_bars_and_keeps_its_buses_and_windows() {
+        let port = fake::root_port();
+        port.define(0x10, 0xfd00_0000, 0xffff_f000);
+        // Whatever were written to these would stay visible as the size of a BAR.
+        for offset in (0x18..0x28).step_by(4) {
+            port.define(offset, port.read32(offset), u32::MAX);
+        }
+        let [first, others @ ..] = size_bars(&port);
+        assert_eq!(first.map(|bar| bar.size), Some(0x1000));
+        assert_eq!(others, [None; 5]);
+    }
+
+    #[test]
+    fn a_64_bit_bar_that_would_reach_into_a_bridges_buses_is_not_one() {
+        let port = fake::root_port();
+        port.define(0x14, 0xfd00_0004, 0xffff_f000);
+        assert_eq!(size_bars(&port)[1], None);
+    }
+
+    #[test]
+    fn what_is_neither_endpoint_nor_bridge_has_no_bars() {
+        let config = fake::physical_function();
+        config.set32(0x0c, 0x0002_0000);
+        assert_eq!(size_bars(&config), [None; 6]);
     }
 
     #[test]

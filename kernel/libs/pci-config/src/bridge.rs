@@ -1,9 +1,12 @@
-//! Bridges: bus numbers and the windows they forward (PCI Express Base Specification 5.0,
-//! section 7.5.1.3 "Type 1 Configuration Space Header").
+//! Bridges: bus numbers, the windows they forward, and whom they say a request is from (PCI
+//! Express Base Specification 5.0, section 7.5.1.3 "Type 1 Configuration Space Header").
+
+use core::ops::RangeInclusive;
 
 use addr::{HostPhysical, Range};
 
 use crate::ConfigSpace;
+use crate::express::{self, PortType};
 
 /// Secondary Bus Number, 8 bits.
 pub const SECONDARY_BUS: u16 = 0x19;
@@ -30,6 +33,23 @@ pub struct Buses {
     pub secondary: u8,
     /// The last bus behind it.
     pub subordinate: u8,
+}
+
+impl Buses {
+    /// All buses behind the bridge; `None` if firmware gave it none.
+    #[must_use]
+    pub fn behind(self) -> Option<RangeInclusive<u8>> {
+        (self.secondary != 0).then_some(self.secondary..=self.subordinate)
+    }
+}
+
+/// Whether requests from behind the bridge keep their requester IDs. Those that come from
+/// conventional PCI have none: the bridge sends them all as (secondary bus, 0, 0), or as its own
+/// (PCI Express to PCI/PCI-X Bridge Specification, revision 1.0).
+#[must_use]
+pub fn keeps_requester_ids(config: &impl ConfigSpace) -> bool {
+    let ports = [PortType::ROOT, PortType::UPSTREAM, PortType::DOWNSTREAM];
+    express::read(config).is_some_and(|port| ports.contains(&port.port_type))
 }
 
 /// Reads the bus numbers of a bridge.
@@ -102,6 +122,30 @@ mod tests {
         let prefetchable = prefetchable_window(&port).unwrap();
         assert_eq!(prefetchable.start().as_u64(), 0x8_0000_0000);
         assert_eq!(prefetchable.bytes(), 0x1000_0000);
+    }
+
+    #[test]
+    fn a_bridge_without_buses_leads_nowhere() {
+        let port = fake::root_port();
+        assert_eq!(buses(&port).behind(), Some(2..=2));
+        port.set32(SECONDARY_BUS - 1, 0);
+        assert_eq!(buses(&port).behind(), None);
+    }
+
+    #[test]
+    fn only_ports_of_pci_express_keep_requester_ids() {
+        let port = fake::root_port();
+        for (port_type, keeps) in [(4, true), (5, true), (6, true), (7, false), (8, false)] {
+            port.set16(0x80 + express::FLAGS, 2 | port_type << 4);
+            assert_eq!(keeps_requester_ids(&port), keeps, "{port_type}");
+        }
+    }
+
+    #[test]
+    fn a_conventional_bridge_keeps_no_requester_ids() {
+        let port = fake::root_port();
+        port.set16(header::STATUS, 0);
+        assert!(!keeps_requester_ids(&port));
     }
 
     #[test]

@@ -32,6 +32,20 @@ pub const CAPABLE_OF_ARI_FORWARDING: u32 = 1 << 5;
 /// Device Control 2: the port forwards by ARI.
 pub const CONTROL_2_ARI_FORWARDING: u16 = 1 << 5;
 
+/// Device/Port Type, bits 7:4 of the capabilities register (section 7.5.3.2 "PCI Express
+/// Capabilities Register").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortType(pub u8);
+
+impl PortType {
+    /// A root port.
+    pub const ROOT: Self = Self(4);
+    /// The port of a switch that leads to the root.
+    pub const UPSTREAM: Self = Self(5);
+    /// Any other port of a switch.
+    pub const DOWNSTREAM: Self = Self(6);
+}
+
 /// Where the capability is and what it says once and for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Express {
@@ -39,6 +53,8 @@ pub struct Express {
     pub capability: u16,
     /// The version of its layout; the registers ending in 2 need version 2.
     pub version: u8,
+    /// What kind of port or endpoint this is.
+    pub port_type: PortType,
     /// Whether the function can be reset alone.
     pub function_level_reset: bool,
 }
@@ -52,6 +68,7 @@ pub fn read(config: &impl ConfigSpace) -> Option<Express> {
     Some(Express {
         capability: start,
         version: flags & 0xf,
+        port_type: PortType(flags >> 4),
         function_level_reset: capabilities & CAPABLE_OF_FUNCTION_LEVEL_RESET != 0,
     })
 }

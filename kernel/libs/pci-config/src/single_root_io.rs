@@ -7,6 +7,8 @@
 //! may depend on the number and on the ARI bit), then [`SingleRootIo::enable`], and wait
 //! 100 ms before touching a VF.
 
+use core::ops::RangeInclusive;
+
 use addr::RequesterId;
 
 use crate::ConfigSpace;
@@ -100,10 +102,23 @@ impl SingleRootIo {
         pf.checked_add(self.first_vf_offset)?.checked_add(steps)
     }
 
+    /// The first of VFs 1 to `number` whose requester ID is not its own: the bridge above, with
+    /// the buses `behind` it, does not lead there, or it `is_taken`. A PF may say anything.
+    pub fn misplaced(
+        &self,
+        pf: RequesterId,
+        number: u16,
+        behind: &RangeInclusive<u8>,
+        is_taken: impl Fn(RequesterId) -> bool,
+    ) -> Option<RequesterId> {
+        let mut ids = (1..=number).filter_map(|number| self.virtual_function(pf, number));
+        ids.find(|id| !behind.contains(&id.bus()) || is_taken(*id))
+    }
+
     /// The BARs of one VF: `size` is for one VF, and the register's address is VF 1's; VF n
     /// follows at n - 1 sizes. VF memory space must be off.
     pub fn size_bars(&self, config: &impl ConfigSpace) -> Bars {
-        bar::size_registers(config, self.register(VF_BAR_0))
+        bar::size_registers(config, self.register(VF_BAR_0), bar::REGISTERS)
     }
 
     /// Places the BARs `bar` of all VFs from `address` on. VF memory space must be off.
@@ -226,6 +241,30 @@ mod tests {
             ..capability()
         };
         assert_eq!(same.virtual_function(pf, 1), None);
+    }
+
+    #[test]
+    fn a_requester_id_that_somebody_has_is_not_a_vfs() {
+        let pf = "02:00.0".parse().unwrap();
+        let neighbour: RequesterId = "02:00.3".parse().unwrap();
+        let misplaced = |number| {
+            let is_taken = |id| id == neighbour;
+            capability().misplaced(pf, number, &(2..=2), is_taken)
+        };
+        assert_eq!(misplaced(2), None);
+        assert_eq!(misplaced(3), Some(neighbour));
+    }
+
+    #[test]
+    fn a_vf_is_where_the_bridge_leads() {
+        let pf = "02:00.0".parse().unwrap();
+        let far = SingleRootIo {
+            first_vf_offset: 0xff,
+            ..capability()
+        };
+        let misplaced = |last_bus| far.misplaced(pf, 2, &(2..=last_bus), |_| false);
+        assert_eq!(misplaced(2), Some("03:00.0".parse().unwrap()));
+        assert_eq!(misplaced(3), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub const GLOBAL_STATUS: u64 = 0x1c;
 pub const ROOT_TABLE_ADDRESS: u64 = 0x20;
 /// FSTS_REG, 32 bits: a [`FaultStatus`].
 pub const FAULT_STATUS: u64 = 0x34;
-/// FECTL_REG, 32 bits: 0 lets fault events be sent.
+/// FECTL_REG, 32 bits: 0 lets fault events be sent, [`FAULT_EVENT_MASK`] does not.
 pub const FAULT_EVENT_CONTROL: u64 = 0x38;
 /// FEDATA_REG, 32 bits: the data of the fault event's message.
 pub const FAULT_EVENT_DATA: u64 = 0x3c;
@@ -32,6 +32,8 @@ pub const INVALIDATION_QUEUE_ADDRESS: u64 = 0x90;
 /// IRTA_REG, 64 bits: see [`crate::remapping::table_address`].
 pub const INTERRUPT_REMAPPING_TABLE_ADDRESS: u64 = 0xb8;
 
+/// FECTL_REG.IM.
+pub const FAULT_EVENT_MASK: u32 = 1 << 31;
 /// PMEN_REG.PRS: protected memory is in force.
 pub const PROTECTED_MEMORY_STATUS: u32 = 1 << 0;
 

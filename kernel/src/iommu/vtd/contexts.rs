@@ -36,6 +36,10 @@ impl Contexts {
     }
 
     /// Sets what the function at `address` reaches. The caller invalidates.
+    ///
+    /// # Errors
+    /// It reaches something already, so the requester ID is somebody's: where a VF is, its PF
+    /// says, which may lie. Or no memory is left for a table.
     pub fn set(&mut self, address: RequesterId, entry: ContextEntry) -> Result<(), IommuError> {
         let bus = address.bus();
         if !self.tables.iter().any(|(known, _)| *known == bus) {
@@ -46,6 +50,9 @@ impl Contexts {
         }
         let table = self.tables.iter().find(|(known, _)| *known == bus);
         let (_, table) = table.ok_or(IommuError::OutOfFrames)?;
+        if entry.is_present() && is_present(table, address.device_function()) {
+            return Err(IommuError::Taken(address));
+        }
         write_entry(table, address.device_function(), entry.0);
         Ok(())
     }
@@ -59,10 +66,19 @@ impl Contexts {
     }
 }
 
+/// Where entry `index` is. A table has 256 of 16 bytes, a page: none is outside.
+fn offset(index: u8) -> u64 {
+    u64::from(index).wrapping_mul(ENTRY_BYTES)
+}
+
+fn is_present(table: &Ram, index: u8) -> bool {
+    let low = table.read_u64(offset(index)).unwrap_or(0);
+    ContextEntry([low, 0]).is_present()
+}
+
 /// Writes an entry so that the unit never sees half of it: not present, high word, low word.
 fn write_entry(table: &Ram, index: u8, [low, high]: [u64; 2]) {
-    let offset = u64::from(index).wrapping_mul(ENTRY_BYTES);
-    // A table has 256 entries of 16 bytes, a page: no offset is outside.
+    let offset = offset(index);
     let _ = table.write_u64(offset, 0);
     let _ = table.write_u64(offset.wrapping_add(8), high);
     let _ = table.write_u64(offset, low);

@@ -1,9 +1,10 @@
 //! Intel VT-d: every unit of the machine, driven as one.
 //!
-//! All units share one root table and one interrupt-remapping table: a function is under
-//! exactly one unit, which finds there what the function may do. From [`Vtd::block_all`] on
-//! the root table is empty, translation is on, and interrupts pass only in remappable format
-//! (VT-d, D51397, revision 5.10, chapters 3, 5, 6 and 7).
+//! All units of PCI segment 0 share one root table and one interrupt-remapping table: a function
+//! is under exactly one unit, which finds there what the function may do. From
+//! [`Vtd::block_all`] on the root table is empty, translation is on, and interrupts pass only in
+//! remappable format (VT-d, D51397, revision 5.10, chapters 3, 5, 6 and 7). Units of other
+//! segments are blocked for good.
 //!
 //! Waits are for hardware only and bounded. Locks are taken at set-up and by the
 //! housekeeping core, never on an exit that repeats.
@@ -16,11 +17,13 @@ mod unit;
 
 extern crate alloc;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
-use addr::RequesterId;
+use addr::{HostPhysical, Range, RequesterId};
 use spin::Mutex;
 use vdev::message::Interrupt;
-use vtd::{ContextEntry, Descriptor, Dmar, DomainId, FaultRecord, InterruptRemappingEntry};
+use vtd::dmar::{self, Dmar};
+use vtd::{ContextEntry, Descriptor, DomainId, FaultRecord, InterruptRemappingEntry};
 
 use super::{InterruptBlock, IommuError};
 use contexts::Contexts;
@@ -37,13 +40,12 @@ pub const FIRST_PARTITION_DOMAIN: u16 = 2;
 
 /// All units.
 pub struct Vtd {
+    /// Those of segment 0.
     units: Vec<Unit>,
     contexts: Mutex<Contexts>,
     remapping: Mutex<Remapping>,
     abilities: Abilities,
-    /// Where firmware keeps memory of its own reachable: the first step to the function, and
-    /// whether that is the function itself.
-    reserved: Vec<(RequesterId, bool)>,
+    dmar: Dmar<'static>,
 }
 
 impl Vtd {
@@ -51,7 +53,7 @@ impl Vtd {
     ///
     /// # Errors
     /// The table is damaged, or a unit lacks something or does not answer.
-    pub fn block_all(dmar: &[u8]) -> Result<Self, IommuError> {
+    pub fn block_all(dmar: &'static [u8]) -> Result<Self, IommuError> {
         let dmar = Dmar::parse(dmar).map_err(IommuError::Table)?;
         if !dmar.supports_interrupt_remapping() {
             return Err(IommuError::Missing(
@@ -61,27 +63,50 @@ impl Vtd {
         let contexts = Contexts::new()?;
         let remapping = Remapping::new()?;
         let mut units = Vec::new();
-        for described in dmar.hardware_units().filter(|unit| unit.segment == 0) {
+        for described in dmar.hardware_units() {
             let unit = Unit::take(described.registers)?;
-            unit.block(contexts.root(), remapping.table())?;
-            units.push(unit);
+            if described.segment == dmar::SEGMENT {
+                unit.block(contexts.root(), remapping.table())?;
+                unit.report_faults();
+                units.push(unit);
+            } else {
+                block_for_good(&unit)?;
+            }
         }
         if units.is_empty() {
             return Err(IommuError::Missing("remapping unit for PCI segment 0"));
         }
-        let reserved = dmar.reserved().filter_map(|scope| {
-            let mut path = scope.path();
-            let (device, function) = path.next()?;
-            let first = RequesterId::new(scope.start_bus, device, function)?;
-            Some((first, path.next().is_none()))
-        });
         Ok(Self {
             abilities: Abilities::of(&units),
-            reserved: reserved.collect(),
             contexts: Mutex::new(contexts),
             remapping: Mutex::new(remapping),
             units,
+            dmar,
         })
+    }
+
+    /// Whether a unit is responsible for the function at `address`, and firmware keeps no memory
+    /// reachable for it. `behind` tells the buses behind a bridge.
+    ///
+    /// # Errors
+    /// None is, or it does.
+    pub fn check(
+        &self,
+        address: RequesterId,
+        behind: &impl Fn(RequesterId) -> Option<RangeInclusive<u8>>,
+    ) -> Result<(), IommuError> {
+        if self.dmar.reserves_memory_for(address, behind) {
+            return Err(IommuError::ReservedMemory(address));
+        }
+        if !self.dmar.covers(address, behind) {
+            return Err(IommuError::Uncovered);
+        }
+        Ok(())
+    }
+
+    /// Where the registers of all units are, whatever their segment.
+    pub fn registers(&self) -> impl Iterator<Item = Range<HostPhysical>> + use<> {
+        self.dmar.hardware_units().map(|unit| unit.registers)
     }
 
     /// Builds domain `number`, which reaches `memory` at the guest's addresses.
@@ -103,16 +128,8 @@ impl Vtd {
     /// Lets the function at `address` reach `domain`, and nothing else.
     ///
     /// # Errors
-    /// Firmware has reserved memory for the function, or no memory is left for a table.
+    /// Its requester ID is somebody's, no memory is left for a table, or a unit does not answer.
     pub fn attach(&self, address: RequesterId, domain: &Domain) -> Result<(), IommuError> {
-        // Which function lies behind a bridge is not followed: all are refused by the number
-        // that a device behind one has at least, its bus.
-        let is_reserved = self.reserved.iter().any(|(first, is_function)| {
-            (*is_function && *first == address) || (!is_function && address.bus() != first.bus())
-        });
-        if is_reserved {
-            return Err(IommuError::ReservedMemory(address));
-        }
         self.contexts.lock().set(address, domain.entry())?;
         self.forget(domain.id)
     }
@@ -196,4 +213,12 @@ impl Vtd {
             unit.take_faults(&mut report);
         }
     }
+}
+
+/// Blocks a unit of another segment. Its tables are its own and stay empty: a requester ID says
+/// nothing of segments, so in the shared ones a function would have what its namesake has.
+fn block_for_good(unit: &Unit) -> Result<(), IommuError> {
+    // A page of zeros is an empty root table as well.
+    let empty = Remapping::new()?.table();
+    unit.block(empty, empty)
 }

@@ -1,11 +1,10 @@
 //! One remapping unit's registers (VT-d, chapter 11 "Register Descriptions").
 
 use addr::{HostPhysical, PageSize, Range};
-use page_table::MapError;
 use spin::Mutex;
 use vtd::registers::{
     CAPABILITY, EXTENDED_CAPABILITY, FAULT_EVENT_ADDRESS, FAULT_EVENT_CONTROL, FAULT_EVENT_DATA,
-    FAULT_EVENT_UPPER_ADDRESS, FAULT_STATUS, GLOBAL_COMMAND, GLOBAL_STATUS,
+    FAULT_EVENT_MASK, FAULT_EVENT_UPPER_ADDRESS, FAULT_STATUS, GLOBAL_COMMAND, GLOBAL_STATUS,
     INTERRUPT_REMAPPING_TABLE_ADDRESS, PROTECTED_MEMORY_ENABLE, PROTECTED_MEMORY_STATUS,
     ROOT_TABLE_ADDRESS,
 };
@@ -19,8 +18,6 @@ use crate::cpu::{local_apic, time};
 use crate::host::paging;
 use crate::host::physical::Registers;
 
-/// A unit's registers are one page at least; no register used here lies outside.
-const REGISTER_BYTES: u64 = 4096;
 /// What a unit must have.
 const REQUIRED: [(ExtendedCapability, &str); 3] = [
     (
@@ -47,13 +44,11 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// Maps the unit whose registers are at `base` and checks what it can do.
+    /// Maps the unit with these registers and checks what it can do.
     ///
     /// # Errors
     /// Names what is missing.
-    pub fn take(base: HostPhysical) -> Result<Self, IommuError> {
-        let range =
-            Range::new(base, REGISTER_BYTES).ok_or(IommuError::Map(MapError::Misaligned))?;
+    pub fn take(range: Range<HostPhysical>) -> Result<Self, IommuError> {
         paging::map_device(range).map_err(IommuError::Map)?;
         // SAFETY: the firmware says that a remapping unit is there, and it is mapped, uncached.
         // All that it is made to write is the status word of its own invalidation queue.
@@ -67,11 +62,9 @@ impl Unit {
         // Each record is aligned to its own 16 bytes.
         if capability
             .fault_record_offsets()
-            .any(|offset| offset >= REGISTER_BYTES)
+            .any(|offset| offset >= range.bytes())
         {
-            return Err(IommuError::Missing(
-                "fault records in its first register page",
-            ));
+            return Err(IommuError::Missing("fault records among its registers"));
         }
         let queue = Mutex::new(InvalidationQueue::new()?);
         Ok(Self {
@@ -82,11 +75,13 @@ impl Unit {
     }
 
     /// Blocks all DMA by the empty root table at `root`, and all interrupts but those of
-    /// `remapping`.
+    /// `remapping`. Faults raise no interrupt.
     ///
     /// # Errors
     /// The unit does not answer.
     pub fn block(&self, root: HostPhysical, remapping: HostPhysical) -> Result<(), IommuError> {
+        self.registers
+            .write_u32(FAULT_EVENT_CONTROL, FAULT_EVENT_MASK);
         self.flush_write_buffer()?;
         self.registers
             .write_u64(ROOT_TABLE_ADDRESS, tables::root_table_address(root));
@@ -103,9 +98,7 @@ impl Unit {
         self.command_once(Global::INTERRUPT_REMAPPING_TABLE)?;
         self.invalidate(&[Descriptor::interrupt_entry_cache_global()])?;
         self.switch_on(Global::INTERRUPT_REMAPPING)?;
-        self.open_protected_memory()?;
-        self.report_faults();
-        Ok(())
+        self.open_protected_memory()
     }
 
     fn status(&self) -> Global {
@@ -170,7 +163,7 @@ impl Unit {
 
     /// Sends fault events to the core that runs, the housekeeping core. These messages are
     /// the unit's own and are not remapped.
-    fn report_faults(&self) {
+    pub fn report_faults(&self) {
         const MESSAGE_ADDRESS: u32 = 0xfee0_0000;
         let id = local_apic::id().0;
         let address = MESSAGE_ADDRESS | ((id & 0xff) << 12);

@@ -50,7 +50,12 @@ pub fn assign<F: Format>(
             .map_or(wanted.physical(), |found| found.address);
         let function = found
             .ok_or(DeviceError::Absent)
-            .and_then(|found| give(found, resources, table, memory))
+            .and_then(|found| {
+                resources
+                    .iommu
+                    .check(wanted.physical(), resources.inventory)?;
+                give(found, resources, table, memory)
+            })
             .map_err(|why| BuildError::Device(address, why))?;
         functions.push(function);
     }
