@@ -28,8 +28,8 @@ pub fn run(arguments: &Exporter) -> ExitCode {
 
 fn try_run(arguments: &Exporter) -> Result<(), Problem> {
     let connection = arguments.channel.connection()?;
-    let server = Server::http(&arguments.listen).map_err(|error| Problem::Here {
-        what: format!("cannot listen on {}: {error}", arguments.listen),
+    let server = Server::http(&arguments.listen).map_err(|error| {
+        Problem::here(format!("cannot listen on {}: {error}", arguments.listen))
     })?;
     output::note(&format!("http://{}{PATH}", server.server_addr()));
     let mut machine = Machine {

@@ -24,7 +24,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -46,6 +46,8 @@ pub struct Compiled {
     pub plan: Plan,
     /// The images, each once: `images[0]` is entry 1 of the bundle.
     pub images: Vec<(String, Vec<u8>)>,
+    /// The files that the images were read from.
+    pub image_files: Vec<PathBuf>,
 }
 
 impl Compiled {
@@ -109,9 +111,11 @@ fn compile(source: &str, directory: &Path) -> Result<Compiled, Vec<Finding>> {
     match read_plan(&mut reader, &mut images, document) {
         Some(plan) => {
             let findings = with_violations(reader, &plan);
+            let (images, image_files) = images.into_parts();
             let compiled = Compiled {
                 plan,
-                images: images.into_files(),
+                images,
+                image_files,
             };
             if findings.is_empty() {
                 Ok(compiled)
