@@ -36,6 +36,10 @@ impl Images {
         }
     }
 
+    pub fn files(&self) -> &[(String, Vec<u8>)] {
+        &self.files
+    }
+
     /// The contents with their names, and the paths of all files.
     pub fn into_parts(self) -> (Vec<(String, Vec<u8>)>, Vec<PathBuf>) {
         (self.files, self.paths)

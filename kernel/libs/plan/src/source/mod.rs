@@ -11,6 +11,7 @@ mod images;
 mod machine;
 mod partition;
 mod reader;
+mod rehearsal;
 mod report;
 mod restart;
 mod rights;
@@ -33,6 +34,7 @@ use self::images::Images;
 use self::machine::read_machine;
 use self::partition::read_partitions;
 use self::reader::{Finding, Reader, Table};
+use self::rehearsal::rehearse;
 pub use self::report::{Diagnostic, Label, Report};
 use crate::{Place, Plan, Rule, check, compile};
 
@@ -110,7 +112,7 @@ fn compile(source: &str, directory: &Path) -> Result<Compiled, Vec<Finding>> {
     let mut images = Images::new(directory);
     match read_plan(&mut reader, &mut images, document) {
         Some(plan) => {
-            let findings = with_violations(reader, &plan);
+            let findings = with_violations(reader, &plan, images.files());
             let (images, image_files) = images.into_parts();
             let compiled = Compiled {
                 plan,
@@ -160,9 +162,10 @@ fn read_plan(
     })
 }
 
-/// What the reader found, and what the checker finds in the part that could be read.
-fn with_violations(reader: Reader, plan: &Plan) -> Vec<Finding> {
-    let mut found = Vec::new();
+/// What the reader found, and what the checker and a rehearsal of the start find in the part that
+/// could be read.
+fn with_violations(reader: Reader, plan: &Plan, files: &[(String, Vec<u8>)]) -> Vec<Finding> {
+    let mut found = rehearse(&reader, plan, files);
     for violation in check(plan) {
         let span = reader.span(violation.place);
         let other = violation.other.and_then(|other| reader.span(other));

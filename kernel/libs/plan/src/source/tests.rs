@@ -7,7 +7,7 @@ use crate::{ImageIndex, Restart, SerialPort};
 
 const GOOD: &str = include_str!("../../../../../tests/plans/good/example.toml");
 
-fn directory() -> &'static Path {
+pub(super) fn directory() -> &'static Path {
     Path::new(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../../tests/plans/good"
