@@ -12,6 +12,7 @@ mod machine;
 mod partition;
 mod reader;
 mod rehearsal;
+mod remedy;
 mod report;
 mod restart;
 mod rights;
@@ -35,6 +36,7 @@ use self::machine::read_machine;
 use self::partition::read_partitions;
 use self::reader::{Finding, Reader, Table};
 use self::rehearsal::rehearse;
+use self::remedy::remedy;
 pub use self::report::{Diagnostic, Label, Report};
 use crate::{Place, Plan, Rule, check, compile};
 
@@ -149,10 +151,10 @@ fn read_plan(
         return None;
     }
     reader.set_version(number);
+    reader.check_keys(&top, &["version", "machine", "partition"]);
     let machine = read_machine(reader, &top);
     reader.end_machine();
     let partitions = read_partitions(reader, images, &top);
-    reader.check_keys(&top, &["version", "machine", "partition"]);
     if partitions.is_some() {
         reader.mark(Place::Plan, version.span());
     }
@@ -173,6 +175,7 @@ fn with_violations(reader: Reader, plan: &Plan, files: &[(String, Vec<u8>)]) -> 
         if reader.is_complete() || (says_something_read && reader.can_judge(violation.rule)) {
             found.push(Finding {
                 other,
+                remedy: remedy(plan, &violation),
                 ..Finding::new(violation.rule, span, violation.what)
             });
         }
