@@ -155,7 +155,9 @@ fn text_names_file_line_column_rule_and_remedy() {
             rule_of(&file)
         );
         assert!(text.starts_with(&head), "{text}");
-        assert!(text.contains("^ refused here"), "{text}");
+        // What is no text has no excerpt.
+        let has_excerpt = rule_of(&file) != "plan-unreadable";
+        assert_eq!(text.contains("^ refused here"), has_excerpt, "{text}");
         assert!(
             text.contains(violation["remedy"].as_str().unwrap()),
             "{text}"
@@ -214,6 +216,38 @@ fn images_are_found_in_another_directory() {
             .code(),
         Some(0)
     );
+}
+
+#[test]
+fn nothing_of_a_file_steers_the_terminal() {
+    let copy = Copy::new();
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(copy.folder.path().join(name), bytes).unwrap();
+    };
+    assert!(
+        copy.run(&["compile", "plan.toml", "-o", "bundle"])
+            .status
+            .success()
+    );
+    write("binary", b"\x1b]0;title\x07 \xff\xfe\x00");
+    write("escapes", b"version = 1 \x1b[2J\x07\xc2\x9b2J\n");
+    write("key", b"version = 1\n\"\\u001b[2J\" = 1\n");
+    for (name, what) in [
+        (
+            "bundle",
+            "bundle is a bundle\n      = remedy: name the plan's TOML",
+        ),
+        ("binary", "the plan is no UTF-8 text\n      = remedy"),
+        ("escapes", "1 | version = 1 .[2J.\u{b7}2J\n"),
+        ("key", "unknown key `\\u{1b}[2J`"),
+    ] {
+        let output = copy.run(&["check", name]);
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(what), "{text}");
+        let steers = |letter: char| letter.is_control() && letter != '\n';
+        assert!(!text.contains(steers), "{text:?}");
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ use self::reader::{Finding, Reader, Table};
 use self::rehearsal::rehearse;
 use self::remedy::remedy;
 pub use self::report::{Diagnostic, Label, Report};
-use crate::{Place, Plan, Rule, check, compile};
+use crate::{Place, Plan, Rule, bundle, check, compile};
 
 /// The version of the source form; those before it are read as well.
 pub const SOURCE_VERSION: u32 = 3;
@@ -88,6 +88,13 @@ pub fn load_with_images(path: &Path, directory: &Path) -> Result<Compiled, Repor
         let finding = Finding::new(Rule::PlanUnreadable, None, format!("{file}: {error}"));
         Report::new(&file, String::new(), [finding])
     })?;
+    if bytes.starts_with(&bundle::MAGIC) {
+        let finding = Finding {
+            remedy: Some("name the plan's TOML, which it was made of".into()),
+            ..Finding::new(Rule::PlanUnreadable, None, format!("{file} is a bundle"))
+        };
+        return Err(Report::new(&file, String::new(), [finding]));
+    }
     let source = match String::from_utf8(bytes) {
         Ok(source) => source,
         Err(error) => {
@@ -95,7 +102,7 @@ pub fn load_with_images(path: &Path, directory: &Path) -> Result<Compiled, Repor
             let source = String::from_utf8_lossy(error.as_bytes()).into_owned();
             let what = "the plan is no UTF-8 text".into();
             let finding = Finding::new(Rule::PlanUnreadable, Some(at..at), what);
-            return Err(Report::new(&file, source, [finding]));
+            return Err(Report::new(&file, source, [finding]).without_source());
         }
     };
     compile(&source, directory).map_err(|findings| Report::new(&file, source, findings))
