@@ -21,8 +21,7 @@ pub fn completions(shell: Shell) -> ExitCode {
 /// Writes a manual page for each command.
 pub fn man(folder: &Path) -> ExitCode {
     let written = clap_mangen::generate_to(Arguments::command(), folder);
-    let written = written.map_err(|error| Problem::Here {
-        what: format!("cannot write to {}: {error}", folder.display()),
-    });
+    let written = written
+        .map_err(|error| Problem::here(format!("cannot write to {}: {error}", folder.display())));
     output::status(written, Format::Text)
 }

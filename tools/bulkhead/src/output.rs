@@ -44,9 +44,7 @@ pub fn write(bytes: &[u8]) -> Result<(), Problem> {
     let written = output.write_all(bytes).and_then(|()| output.flush());
     written.map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Problem::Unheard,
-        _ => Problem::Here {
-            what: format!("cannot write: {error}"),
-        },
+        _ => Problem::here(format!("cannot write: {error}")),
     })
 }
 

@@ -41,12 +41,31 @@ pub enum Problem {
     /// A partition did not become what it was asked to be.
     Unfinished { what: String },
     /// Something on this side: a file, a terminal.
-    Here { what: String },
+    Here {
+        what: String,
+        remedy: Option<String>,
+    },
     /// Who was to read the output has gone, and need not be told.
     Unheard,
 }
 
 impl Problem {
+    /// Something on this side that says itself what to do.
+    pub fn here(what: impl Into<String>) -> Self {
+        Self::Here {
+            what: what.into(),
+            remedy: None,
+        }
+    }
+
+    /// Something on this side, and what to do about it.
+    pub fn here_with(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Here {
+            what: what.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+
     /// The problem's name, for programs.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -124,7 +143,8 @@ impl Problem {
                 Some("this is a fault of Bulkhead or of this tool: report it".into())
             }
             Self::Unfinished { .. } => Some("`ctl events` and `ctl log` say what happened".into()),
-            Self::Here { .. } | Self::Unheard => None,
+            Self::Here { remedy, .. } => remedy.clone(),
+            Self::Unheard => None,
         }
     }
 }
@@ -304,7 +324,7 @@ impl fmt::Display for Problem {
             Self::Unexpected => {
                 formatter.write_str("the machine's answer does not fit the question")
             }
-            Self::Unfinished { what } | Self::Here { what } => formatter.write_str(what),
+            Self::Unfinished { what } | Self::Here { what, .. } => formatter.write_str(what),
             Self::Unheard => formatter.write_str("nobody reads the output"),
         }
     }

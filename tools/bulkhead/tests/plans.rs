@@ -10,13 +10,14 @@
     reason = "whatever is missing fails the test"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use plan::Rule;
 use plan::bundle::Bundle;
 use serde_json::Value;
+use tempfile::TempDir;
 
 const MARKER: &str = "# refused: ";
 
@@ -29,6 +30,12 @@ fn plans(folder: &str) -> Vec<PathBuf> {
     files.sort();
     assert!(!files.is_empty());
     files
+}
+
+/// The good plan of this name.
+fn good(name: &str) -> PathBuf {
+    let mut files = plans("good").into_iter();
+    files.find(|file| rule_of(file) == name).unwrap()
 }
 
 fn bulkhead(arguments: &[&str], file: &Path) -> Output {
@@ -148,7 +155,9 @@ fn text_names_file_line_column_rule_and_remedy() {
             rule_of(&file)
         );
         assert!(text.starts_with(&head), "{text}");
-        assert!(text.contains("^ refused here"), "{text}");
+        // What is no text has no excerpt.
+        let has_excerpt = rule_of(&file) != "plan-unreadable";
+        assert_eq!(text.contains("^ refused here"), has_excerpt, "{text}");
         assert!(
             text.contains(violation["remedy"].as_str().unwrap()),
             "{text}"
@@ -160,10 +169,7 @@ fn text_names_file_line_column_rule_and_remedy() {
 fn compiled_plan_is_a_bundle_with_each_image_once() {
     let directory = tempfile::tempdir().unwrap();
     let output = directory.path().join("boot-module");
-    let example = plans("good")
-        .into_iter()
-        .find(|file| rule_of(file) == "example")
-        .unwrap();
+    let example = good("example");
     let compiled = bulkhead(&["compile", "-o", output.to_str().unwrap()], &example);
     assert_eq!(compiled.status.code(), Some(0), "{compiled:?}");
     let bytes = std::fs::read(&output).unwrap();
@@ -200,10 +206,7 @@ fn wrong_usage_and_unwritable_output_are_exit_status_two() {
 fn images_are_found_in_another_directory() {
     let directory = tempfile::tempdir().unwrap();
     let moved = directory.path().join("plan.toml");
-    let example = plans("good")
-        .into_iter()
-        .find(|file| rule_of(file) == "example")
-        .unwrap();
+    let example = good("example");
     std::fs::copy(&example, &moved).unwrap();
     assert_eq!(bulkhead(&["check"], &moved).status.code(), Some(1));
     let images = example.parent().unwrap().to_str().unwrap();
@@ -216,10 +219,146 @@ fn images_are_found_in_another_directory() {
 }
 
 #[test]
+fn nothing_of_a_file_steers_the_terminal() {
+    let copy = Copy::new();
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(copy.folder.path().join(name), bytes).unwrap();
+    };
+    assert!(
+        copy.run(&["compile", "plan.toml", "-o", "bundle"])
+            .status
+            .success()
+    );
+    write("binary", b"\x1b]0;title\x07 \xff\xfe\x00");
+    write("escapes", b"version = 1 \x1b[2J\x07\xc2\x9b2J\n");
+    write("key", b"version = 1\n\"\\u001b[2J\" = 1\n");
+    for (name, what) in [
+        (
+            "bundle",
+            "bundle is a bundle\n      = remedy: name the plan's TOML",
+        ),
+        ("binary", "the plan is no UTF-8 text\n      = remedy"),
+        ("escapes", "1 | version = 1 .[2J.\u{b7}2J\n"),
+        ("key", "unknown key `\\u{1b}[2J`"),
+    ] {
+        let output = copy.run(&["check", name]);
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(what), "{text}");
+        let steers = |letter: char| letter.is_control() && letter != '\n';
+        assert!(!text.contains(steers), "{text:?}");
+    }
+}
+
+#[test]
 fn plan_that_is_not_there_is_refused_without_a_line() {
     let output = bulkhead(&["check", "--json"], Path::new("no-such-plan.toml"));
     assert_eq!(output.status.code(), Some(1));
     let violation = &json(&output)["violations"][0];
     assert_eq!(violation["rule"], "plan-unreadable");
     assert!(violation["line"].is_null());
+}
+
+/// A copy of a good plan with its images, in a folder of its own.
+struct Copy {
+    folder: TempDir,
+}
+
+impl Copy {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let source = std::fs::read_to_string(good("example")).unwrap();
+        std::fs::write(
+            folder.path().join("plan.toml"),
+            source.replace("../images/", ""),
+        )
+        .unwrap();
+        let images = good("example").parent().unwrap().join("../images");
+        for image in ["vmlinuz", "initrd.img"] {
+            std::fs::copy(images.join(image), folder.path().join(image)).unwrap();
+        }
+        Self { folder }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead"));
+        command.current_dir(&self.folder).arg("plan");
+        command.args(arguments).output().unwrap()
+    }
+
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let entries = std::fs::read_dir(&self.folder).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths
+            .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+            .collect()
+    }
+}
+
+#[test]
+fn what_a_command_has_read_is_never_overwritten() {
+    let copy = Copy::new();
+    std::os::unix::fs::symlink("vmlinuz", copy.folder.path().join("link")).unwrap();
+    let before = copy.files();
+    for (arguments, what, remedy) in [
+        (
+            &["compile", "plan.toml", "-o", "plan.toml"][..],
+            "plan.toml is this plan",
+            "--output",
+        ),
+        (
+            &["compile", "plan.toml", "-o", "initrd.img"],
+            "initrd.img is an image of this plan; nothing was written",
+            "name another file after --output",
+        ),
+        (
+            &["compile", "plan.toml", "-o", "link"],
+            "link is an image",
+            "--output",
+        ),
+        (
+            &["show", "plan.toml", "--svg", "./plan.toml"],
+            "./plan.toml is this plan",
+            "name another file after --svg",
+        ),
+    ] {
+        let output = copy.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(what) && text.contains(remedy), "{text}");
+        assert!(copy.files() == before, "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_is_written_is_whole_or_as_it_was() {
+    let copy = Copy::new();
+    let bundle = copy.folder.path().join("bundle");
+    std::fs::write(&bundle, "the old one").unwrap();
+    assert!(
+        copy.run(&["compile", "plan.toml", "-o", "bundle"])
+            .status
+            .success()
+    );
+    let whole = std::fs::read(&bundle).unwrap();
+    assert!(Bundle::parse(&whole).is_ok());
+    assert_eq!(copy.files().len(), 4);
+    // A limit on a file's size is as good as a full disk.
+    std::fs::write(&bundle, "the old one").unwrap();
+    let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" plan compile plan.toml -o bundle";
+    let output = Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_bulkhead")])
+        .current_dir(&copy.folder)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(std::fs::read(&bundle).unwrap(), b"the old one");
+    assert_eq!(copy.files().len(), 4);
+    // A device is written to, and not replaced.
+    assert!(
+        copy.run(&["compile", "plan.toml", "-o", "/dev/null"])
+            .status
+            .success()
+    );
+    assert!(!Path::new("/dev/null").is_file());
 }

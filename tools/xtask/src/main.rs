@@ -14,6 +14,7 @@ mod bench;
 mod check;
 mod command;
 mod count;
+mod course;
 mod dormant;
 mod guest;
 mod lint;
@@ -36,6 +37,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use bench::compare::Rival;
+use course::End;
 use machine::Choice;
 use paths::Paths;
 
@@ -76,6 +78,9 @@ enum Task {
             requires = "check"
         )]
         limit: u64,
+        /// Keep the machine after its last guest has stopped, until Ctrl-C: the time to manage it
+        #[arg(long, conflicts_with = "check")]
+        stay: bool,
     },
     /// Run every test: host tests, property tests and the emulator cases
     Test {
@@ -167,12 +172,13 @@ fn execute(task: &Task) -> Result<bool> {
             check,
             plan,
             limit,
+            stay,
         } => {
             let prepared = run::prepare(&paths, *machine, plan.as_deref())?;
             if *check {
                 check::run(&paths, &prepared, *limit)
             } else {
-                run::run(&paths, &prepared)
+                run::run(&paths, &prepared, End::from_flag(*stay))
             }
         }
         Task::Test {

@@ -12,6 +12,7 @@ use harness::serial::Heard;
 use harness::{Check, Emulator, Event, Machine, Message, Need, Platform, Software, bundle, images};
 
 use crate::bare;
+use crate::course::{Course, End};
 use crate::guest;
 use crate::machine::Choice;
 use crate::paths::Paths;
@@ -103,8 +104,9 @@ fn describe(platform: Platform, folder: &Path) -> Result<Machine> {
     Ok(machine.with_nvme(&disks))
 }
 
-/// Boots and shows the consoles until every partition has stopped or the user ends it.
-pub fn run(paths: &Paths, prepared: &Prepared) -> Result<bool> {
+/// Boots and shows the consoles until the run's `end`, or until the user ends it; whether all
+/// partitions were started.
+pub fn run(paths: &Paths, prepared: &Prepared, end: End) -> Result<bool> {
     let mut emulator = start(paths, prepared)?;
     emulator.limit(WATCHED_LIMIT);
     let name = prepared.machine.platform.name();
@@ -120,14 +122,28 @@ pub fn run(paths: &Paths, prepared: &Prepared) -> Result<bool> {
         );
         progress::step("Managing", &line);
     }
+    let mut course = Course::new(end, prepared.partitions.len());
+    watch(&mut emulator, &mut course)?;
+    for problem in course.problems() {
+        progress::step("Problem", problem);
+    }
+    Ok(course.problems().is_empty())
+}
+
+/// Shows what the machine says until its course ends, or the user ends it.
+fn watch(emulator: &mut Emulator, course: &mut Course) -> Result<()> {
     let mut screen = Screen::new(io::stdout().is_terminal());
     loop {
         match emulator.hear(LISTEN) {
             Heard::Line(line) => {
                 let message = Message::parse(&line);
                 screen.show(&mut io::stdout(), &message)?;
-                if message == Message::Event(Event::Halted) {
-                    return Ok(true);
+                let was_over = course.is_over();
+                if course.take(&message) {
+                    return Ok(());
+                }
+                if course.is_over() && !was_over {
+                    progress::step("Staying", "no guest runs any more; Ctrl-C ends the machine");
                 }
             }
             Heard::Silence => {}
@@ -136,7 +152,7 @@ pub fn run(paths: &Paths, prepared: &Prepared) -> Result<bool> {
         }
         if is_interrupted() {
             progress::step("Ended", "by the user");
-            return Ok(true);
+            return Ok(());
         }
     }
 }

@@ -136,7 +136,8 @@ fn check_functions(plan: &Plan, partition: &Partition, add: &mut Add<'_>) {
     }
     for (number, function) in partition.functions.iter().enumerate() {
         if plan.machine.iommu == Iommu::None {
-            let what = format!("partition {name:?} has {function}, but the machine no IOMMU");
+            let what =
+                format!("partition {name:?} has {function}, but the plan says `iommu = \"none\"`");
             add(At::Function(number), Rule::FunctionNeedsIommu, what);
         }
         if let Function::Virtual {

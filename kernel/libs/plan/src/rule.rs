@@ -119,6 +119,10 @@ rules! {
     ImageMissing, "image-missing", "put the image there, or correct its name";
     /// An image has no bytes.
     ImageEmpty, "image-empty", "fetch or build the image again";
+    /// An image that no memory would make a start of.
+    ImageUnusable, "image-unusable", "is this the right file?";
+    /// An image that would start in more memory than its partition has.
+    ImageTooLarge, "image-too-large", "give the partition more memory";
     /// An image is not the one that was meant.
     ImageChecksum, "image-checksum", "fetch or build the image again, or correct the checksum";
 }

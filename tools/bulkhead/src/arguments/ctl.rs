@@ -32,10 +32,11 @@ pub struct Channel {
 impl Channel {
     /// How to reach the machine.
     pub fn connection(&self) -> Result<Connection, Problem> {
-        let address = self.to.clone().ok_or_else(|| Problem::Here {
-            what: "where is the machine? Say --to ADDRESS, or set BULKHEAD_CHANNEL, to a serial \
-                   device, tcp:HOST:PORT or unix:PATH; in a partition that may manage others, to pci"
-                .to_owned(),
+        let address = self.to.clone().ok_or_else(|| {
+            Problem::here(
+                "where is the machine? Say --to ADDRESS, or set BULKHEAD_CHANNEL, to a serial \
+                 device, tcp:HOST:PORT or unix:PATH; in a partition that may manage others, to pci",
+            )
         })?;
         Ok(Connection {
             address,

@@ -31,9 +31,7 @@ impl Consent {
         if self == Self::Given || confirm(client, deed)? {
             return Ok(());
         }
-        Err(Problem::Here {
-            what: "nothing was done".into(),
-        })
+        Err(Problem::here("nothing was done"))
     }
 }
 
@@ -41,9 +39,9 @@ fn confirm(client: &mut Client, deed: &str) -> Result<bool, Problem> {
     let partitions = client.partitions()?;
     let running = partitions.iter().filter(|one| one.state == State::Running);
     if !io::stdin().is_terminal() {
-        return Err(Problem::Here {
-            what: format!("this {deed}: say --yes if that is meant"),
-        });
+        return Err(Problem::here(format!(
+            "this {deed}: say --yes if that is meant"
+        )));
     }
     output::note(&format!(
         "This {deed}; {} partitions run. Type `yes` if that is meant:",

@@ -202,9 +202,7 @@ impl Raw {
     fn enter(name: Name) -> Result<Self, Problem> {
         output::note(&format!("Console of {name}. Ctrl-] leaves it."));
         let entered = enable_raw_mode().map(|()| Self);
-        entered.map_err(|error| Problem::Here {
-            what: format!("the terminal takes no raw mode: {error}"),
-        })
+        entered.map_err(|error| Problem::here(format!("the terminal takes no raw mode: {error}")))
     }
 }
 

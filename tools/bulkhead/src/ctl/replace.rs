@@ -45,12 +45,10 @@ fn replace(
     part: ImagePart,
     file: &Path,
 ) -> Result<(), Problem> {
-    let image = std::fs::read(file).map_err(|error| Problem::Here {
-        what: format!("cannot read {}: {error}", file.display()),
-    })?;
+    let image = std::fs::read(file)
+        .map_err(|error| Problem::here(format!("cannot read {}: {error}", file.display())))?;
     if image.is_empty() {
-        let what = format!("{} has no bytes", file.display());
-        return Err(Problem::Here { what });
+        return Err(Problem::here(format!("{} has no bytes", file.display())));
     }
     let taken = client.offer(&Request::ReplaceBegin {
         partition,

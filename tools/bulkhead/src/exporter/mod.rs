@@ -1,6 +1,6 @@
 //! `bulkhead exporter`: a machine's counters for Prometheus.
 //!
-//! Each scrape asks the machine anew; nothing is kept between two. A machine that does not
+//! Each scrape connects and asks the machine anew; nothing is kept between two. A machine that does not
 //! answer is no error of the exporter's: `bulkhead_up` is 0 then, until it is back.
 
 mod metrics;
@@ -28,29 +28,25 @@ pub fn run(arguments: &Exporter) -> ExitCode {
 
 fn try_run(arguments: &Exporter) -> Result<(), Problem> {
     let connection = arguments.channel.connection()?;
-    let server = Server::http(&arguments.listen).map_err(|error| Problem::Here {
-        what: format!("cannot listen on {}: {error}", arguments.listen),
+    let server = Server::http(&arguments.listen).map_err(|error| {
+        Problem::here(format!("cannot listen on {}: {error}", arguments.listen))
     })?;
     output::note(&format!("http://{}{PATH}", server.server_addr()));
-    let mut machine = Machine {
-        connection,
-        client: None,
-    };
     for request in server.incoming_requests() {
         // Who asked may have gone; the next one has not.
-        let _ = answer(request, &mut machine);
+        let _ = answer(request, &connection);
     }
     Ok(())
 }
 
-fn answer(request: Request, machine: &mut Machine) -> io::Result<()> {
+fn answer(request: Request, connection: &Connection) -> io::Result<()> {
     if request.url() != PATH {
         return request.respond(Response::from_string(PATH).with_status_code(404));
     }
     if !matches!(request.method(), Method::Get | Method::Head) {
         return request.respond(Response::empty(405));
     }
-    match metrics::text(machine.read().as_ref()) {
+    match metrics::text(read(connection).as_ref()) {
         Ok(text) => {
             let kind = Header::from_bytes("Content-Type", CONTENT_TYPE);
             let response = Response::from_string(text);
@@ -66,29 +62,14 @@ fn answer(request: Request, machine: &mut Machine) -> io::Result<()> {
     }
 }
 
-/// The machine, as long as it is there.
-struct Machine {
-    connection: Connection,
-    client: Option<Client>,
-}
-
-impl Machine {
-    /// All that is exported; `None`, and a note, if the machine does not answer.
-    fn read(&mut self) -> Option<Reading> {
-        let reading = self.try_read();
-        if let Err(problem) = &reading {
-            output::note(&format!("bulkhead: {problem}"));
-            // The next scrape connects anew.
-            self.client = None;
-        }
-        reading.ok()
+/// All that is exported; `None`, and a note, if the machine does not answer.
+///
+/// The line is let go again at once: one program at a time can use it, and who manages the
+/// machine is to find it free.
+fn read(connection: &Connection) -> Option<Reading> {
+    let reading = Client::connect(connection).and_then(|mut client| Reading::take(&mut client));
+    if let Err(problem) = &reading {
+        output::note(&format!("bulkhead: {problem}"));
     }
-
-    fn try_read(&mut self) -> Result<Reading, Problem> {
-        let client = match &mut self.client {
-            Some(client) => client,
-            none => none.insert(Client::connect(&self.connection)?),
-        };
-        Reading::take(client)
-    }
+    reading.ok()
 }

@@ -1,12 +1,14 @@
 //! `bulkhead plan`.
 
+mod destination;
 mod drawing;
 mod json;
 mod pretty;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use destination::{Destination, Source};
 use drawing::Drawing;
 use plan::source::{Compiled, Report, load, load_with_images};
 
@@ -29,7 +31,11 @@ pub fn compile(input: &Input, output: &Path) -> ExitCode {
         Err(report) => return refuse(input, &report),
     };
     let bundle = compiled.bundle();
-    if let Err(problem) = write(output, &bundle) {
+    let destination = Destination {
+        path: output,
+        option: "--output",
+    };
+    if let Err(problem) = destination.write(&bundle, sources(input, &compiled)) {
         return finish(input, Err(problem));
     }
     let written = format!("{} bytes written to {}", bundle.len(), output.display());
@@ -44,17 +50,18 @@ pub fn show(input: &Input, svg: Option<&Path>) -> ExitCode {
     };
     let drawing = Drawing::new(input.file.display().to_string(), &compiled.plan);
     let shown = match svg {
-        Some(path) => write(path, drawing::svg::draw(&drawing).as_bytes()),
+        Some(path) => {
+            let picture = drawing::svg::draw(&drawing);
+            let destination = Destination {
+                path,
+                option: "--svg",
+            };
+            destination.write(picture.as_bytes(), sources(input, &compiled))
+        }
         None if input.json => output::line(&drawing::json::draw(&drawing)),
         None => output::line(&drawing::text::draw(&drawing)),
     };
     finish(input, shown)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    std::fs::write(path, bytes).map_err(|error| Problem::Here {
-        what: format!("cannot write {}: {error}", path.display()),
-    })
 }
 
 fn read(input: &Input) -> Result<Compiled, Report> {
@@ -62,6 +69,12 @@ fn read(input: &Input) -> Result<Compiled, Report> {
         Some(directory) => load_with_images(&input.file, directory),
         None => load(&input.file),
     }
+}
+
+/// The files that `compiled` was made of.
+fn sources<'a>(input: &'a Input, compiled: &'a Compiled) -> impl Iterator<Item = Source<'a>> {
+    let image = |path: &'a PathBuf| Source::Image(path);
+    std::iter::once(Source::Plan(&input.file)).chain(compiled.image_files.iter().map(image))
 }
 
 fn announce(input: &Input, compiled: &Compiled, what: &str) -> ExitCode {

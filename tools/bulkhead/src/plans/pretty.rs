@@ -54,10 +54,8 @@ impl miette::Diagnostic for Violation<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.diagnostic
-            .label
-            .as_ref()
-            .map(|_| self.source as &dyn SourceCode)
+        let has_excerpt = self.diagnostic.label.is_some() && !self.source.inner().is_empty();
+        has_excerpt.then_some(self.source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

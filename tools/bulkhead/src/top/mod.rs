@@ -34,9 +34,7 @@ fn try_run(arguments: &Top) -> Result<(), Problem> {
     let mut model = Model::new(&connection.address);
     // The first connection is made before the screen is taken: its problem stays readable.
     let watch = Watch::start(connection, arguments.interval)?;
-    let here = |error: io::Error| Problem::Here {
-        what: format!("the terminal fails: {error}"),
-    };
+    let here = |error: io::Error| Problem::here(format!("the terminal fails: {error}"));
     let mut terminal = ratatui::try_init().map_err(here)?;
     let result = show(&mut terminal, &watch, &mut model);
     ratatui::restore();

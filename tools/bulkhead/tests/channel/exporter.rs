@@ -102,6 +102,16 @@ fn a_machine_that_is_away_is_down_and_one_that_is_back_is_up() {
 }
 
 #[test]
+fn the_line_is_free_between_two_scrapes() {
+    let bench = Bench::new(Line::OneAtATime);
+    let exporter = Exporter::new(&bench);
+    for _ in 0..2 {
+        assert!(exporter.scrape().contains("bulkhead_up 1"));
+        assert!(bench.text(&["list"]).contains("alpha"));
+    }
+}
+
+#[test]
 fn other_addresses_are_not_found() {
     let bench = Bench::new(Line::Good);
     let exporter = Exporter::new(&bench);

@@ -23,6 +23,7 @@ pub struct Wanted<'d> {
 pub struct Images {
     directory: PathBuf,
     files: Vec<(String, Vec<u8>)>,
+    paths: Vec<PathBuf>,
 }
 
 impl Images {
@@ -31,11 +32,17 @@ impl Images {
         Self {
             directory: directory.into(),
             files: Vec::new(),
+            paths: Vec::new(),
         }
     }
 
-    pub fn into_files(self) -> Vec<(String, Vec<u8>)> {
-        self.files
+    pub fn files(&self) -> &[(String, Vec<u8>)] {
+        &self.files
+    }
+
+    /// The contents with their names, and the paths of all files.
+    pub fn into_parts(self) -> (Vec<(String, Vec<u8>)>, Vec<PathBuf>) {
+        (self.files, self.paths)
     }
 
     /// Reads a file and holds it against its digest.
@@ -64,6 +71,7 @@ impl Images {
             return None;
         }
         check_digest(reader, wanted, name, &bytes)?;
+        self.paths.push(path);
         self.add(reader, wanted, (name, bytes))
     }
 

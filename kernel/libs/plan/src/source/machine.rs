@@ -101,7 +101,7 @@ pub fn read_cores(
     place: impl Fn(usize) -> Place,
 ) -> Vec<ApicId> {
     let mut cores = Vec::new();
-    for element in reader.array(value).into_iter().flatten() {
+    for element in reader.array(value, "`[1, 2, 3]`").into_iter().flatten() {
         if let Some(core) = read_core(reader, &element) {
             reader.mark(place(cores.len()), element.span());
             cores.push(core);
@@ -117,7 +117,11 @@ pub fn read_memory(
     place: impl Fn(usize) -> Place,
 ) -> Vec<Range<HostPhysical>> {
     let mut memory = Vec::new();
-    for element in reader.array(value).into_iter().flatten() {
+    for element in reader
+        .array(value, "`[{ start = …, size = … }]`")
+        .into_iter()
+        .flatten()
+    {
         if let Some(range) = read_range(reader, &element) {
             reader.mark(place(memory.len()), element.span());
             memory.push(range);
@@ -148,7 +152,11 @@ fn read_range(reader: &mut Reader, value: &Value<'_>) -> Option<Range<HostPhysic
 
 fn read_functions(reader: &mut Reader, value: &Value<'_>) -> Vec<MachineFunction> {
     let mut functions = Vec::new();
-    for element in reader.array(value).into_iter().flatten() {
+    for element in reader
+        .array(value, "`[[machine.function]]`")
+        .into_iter()
+        .flatten()
+    {
         if let Some((function, address)) = read_function(reader, &element) {
             reader.mark(Place::MachineFunction(functions.len()), address.span());
             functions.push(function);

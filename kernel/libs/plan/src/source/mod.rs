@@ -11,6 +11,8 @@ mod images;
 mod machine;
 mod partition;
 mod reader;
+mod rehearsal;
+mod remedy;
 mod report;
 mod restart;
 mod rights;
@@ -24,7 +26,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -33,8 +35,10 @@ use self::images::Images;
 use self::machine::read_machine;
 use self::partition::read_partitions;
 use self::reader::{Finding, Reader, Table};
+use self::rehearsal::rehearse;
+use self::remedy::remedy;
 pub use self::report::{Diagnostic, Label, Report};
-use crate::{Place, Plan, Rule, check, compile};
+use crate::{Place, Plan, Rule, bundle, check, compile};
 
 /// The version of the source form; those before it are read as well.
 pub const SOURCE_VERSION: u32 = 3;
@@ -46,6 +50,8 @@ pub struct Compiled {
     pub plan: Plan,
     /// The images, each once: `images[0]` is entry 1 of the bundle.
     pub images: Vec<(String, Vec<u8>)>,
+    /// The files that the images were read from.
+    pub image_files: Vec<PathBuf>,
 }
 
 impl Compiled {
@@ -82,6 +88,13 @@ pub fn load_with_images(path: &Path, directory: &Path) -> Result<Compiled, Repor
         let finding = Finding::new(Rule::PlanUnreadable, None, format!("{file}: {error}"));
         Report::new(&file, String::new(), [finding])
     })?;
+    if bytes.starts_with(&bundle::MAGIC) {
+        let finding = Finding {
+            remedy: Some("name the plan's TOML, which it was made of".into()),
+            ..Finding::new(Rule::PlanUnreadable, None, format!("{file} is a bundle"))
+        };
+        return Err(Report::new(&file, String::new(), [finding]));
+    }
     let source = match String::from_utf8(bytes) {
         Ok(source) => source,
         Err(error) => {
@@ -89,7 +102,7 @@ pub fn load_with_images(path: &Path, directory: &Path) -> Result<Compiled, Repor
             let source = String::from_utf8_lossy(error.as_bytes()).into_owned();
             let what = "the plan is no UTF-8 text".into();
             let finding = Finding::new(Rule::PlanUnreadable, Some(at..at), what);
-            return Err(Report::new(&file, source, [finding]));
+            return Err(Report::new(&file, source, [finding]).without_source());
         }
     };
     compile(&source, directory).map_err(|findings| Report::new(&file, source, findings))
@@ -108,10 +121,12 @@ fn compile(source: &str, directory: &Path) -> Result<Compiled, Vec<Finding>> {
     let mut images = Images::new(directory);
     match read_plan(&mut reader, &mut images, document) {
         Some(plan) => {
-            let findings = with_violations(reader, &plan);
+            let findings = with_violations(reader, &plan, images.files());
+            let (images, image_files) = images.into_parts();
             let compiled = Compiled {
                 plan,
-                images: images.into_files(),
+                images,
+                image_files,
             };
             if findings.is_empty() {
                 Ok(compiled)
@@ -143,10 +158,10 @@ fn read_plan(
         return None;
     }
     reader.set_version(number);
+    reader.check_keys(&top, &["version", "machine", "partition"]);
     let machine = read_machine(reader, &top);
     reader.end_machine();
     let partitions = read_partitions(reader, images, &top);
-    reader.check_keys(&top, &["version", "machine", "partition"]);
     if partitions.is_some() {
         reader.mark(Place::Plan, version.span());
     }
@@ -156,9 +171,10 @@ fn read_plan(
     })
 }
 
-/// What the reader found, and what the checker finds in the part that could be read.
-fn with_violations(reader: Reader, plan: &Plan) -> Vec<Finding> {
-    let mut found = Vec::new();
+/// What the reader found, and what the checker and a rehearsal of the start find in the part that
+/// could be read.
+fn with_violations(reader: Reader, plan: &Plan, files: &[(String, Vec<u8>)]) -> Vec<Finding> {
+    let mut found = rehearse(&reader, plan, files);
     for violation in check(plan) {
         let span = reader.span(violation.place);
         let other = violation.other.and_then(|other| reader.span(other));
@@ -166,6 +182,7 @@ fn with_violations(reader: Reader, plan: &Plan) -> Vec<Finding> {
         if reader.is_complete() || (says_something_read && reader.can_judge(violation.rule)) {
             found.push(Finding {
                 other,
+                remedy: remedy(plan, &violation),
                 ..Finding::new(violation.rule, span, violation.what)
             });
         }

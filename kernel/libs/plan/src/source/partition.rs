@@ -47,7 +47,7 @@ pub fn read_partitions(
         return Some(Vec::new());
     };
     let mut partitions = Vec::new();
-    for element in reader.array(&value)? {
+    for element in reader.array(&value, "`[[partition]]`")? {
         let known = PARTITION_KEYS;
         if let Some(table) = reader.table(&element, "[[partition]]", &known) {
             let index = partitions.len();
@@ -143,7 +143,11 @@ fn read_list<T>(
 
 fn read_functions(reader: &mut Reader, value: &Value<'_>, index: usize) -> Vec<Function> {
     let mut functions = Vec::new();
-    for element in reader.array(value).into_iter().flatten() {
+    for element in reader
+        .array(value, "`[[partition.function]]`")
+        .into_iter()
+        .flatten()
+    {
         let mark = |reader: &mut Reader, place, value: &Value<'_>| {
             reader.mark(Place::Partition(index, place), value.span());
         };
@@ -230,7 +234,11 @@ fn read_image(reader: &mut Reader, images: &mut Images, table: &Table<'_>, index
         (None, Some(elf)) => image_reader.read_elf(&elf).unwrap_or(unread),
         (None, None) => {
             let what = "neither `linux` nor `elf` is in [partition.image]".into();
-            reader.report(Finding::new(Rule::MissingKey, Some(image.span()), what));
+            let remedy = "add `linux = { kernel = … }` or `elf = { kernel = … }`";
+            reader.report(Finding {
+                remedy: Some(remedy.into()),
+                ..Finding::new(Rule::MissingKey, Some(image.span()), what)
+            });
             unread
         }
     }

@@ -9,6 +9,7 @@ use core::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use super::SOURCE_VERSION;
 use super::suggestion::nearest;
 use super::value::{parse_bytes, parse_integer};
 use crate::{Place, Rule};
@@ -113,6 +114,8 @@ pub struct Reader {
     spans: BTreeMap<Place, Span>,
     machine_is_complete: bool,
     version: u32,
+    /// The keys that somebody meant who misspelt them, each with the start of its table.
+    meant: Vec<(usize, String)>,
 }
 
 impl Reader {
@@ -122,6 +125,7 @@ impl Reader {
             spans: BTreeMap::new(),
             machine_is_complete: false,
             version: 1,
+            meant: Vec::new(),
         }
     }
 
@@ -182,13 +186,15 @@ impl Reader {
         !needs_all && (self.machine_is_complete || !needs_machine)
     }
 
-    /// The value of `key`, which must be there.
+    /// The value of `key`, which must be there. A misspelt one is reported as that alone.
     pub fn require<'d>(&mut self, table: &Table<'d>, key: &'d str) -> Option<Value<'d>> {
         let value = table.get(key);
-        if value.is_none() {
+        let mut meant = self.meant.iter();
+        let is_misspelt = meant.any(|(start, meant)| *start == table.span.start && meant == key);
+        if value.is_none() && !is_misspelt {
             let what = format!("`{key}` is missing in {}", table.name);
             self.report(Finding {
-                remedy: Some(format!("add `{key} = …`")),
+                remedy: Some(addition(key)),
                 ..Finding::new(Rule::MissingKey, Some(table.span()), what)
             });
         }
@@ -199,19 +205,35 @@ impl Reader {
     pub fn check_keys(&mut self, table: &Table<'_>, known: &[&str]) {
         for key in table.entries.keys() {
             let name: &str = key.get_ref();
-            let remedy = match (known.contains(&name), since(name)) {
+            let (what, remedy) = match (known.contains(&name), since(name)) {
                 (true, version) if version <= self.version => continue,
-                (true, version) => format!("write `version = {version}`"),
-                (false, _) => nearest(name, known).map_or_else(
-                    || format!("remove it; the keys here are {}", known.join(", ")),
-                    |meant| format!("did you mean `{meant}`?"),
+                (true, version) => (
+                    format!(
+                        "`{name}` needs `version = {version}` or later, the plan has {}",
+                        self.version
+                    ),
+                    format!("write `version = {version}`"),
+                ),
+                (false, _) => (
+                    format!("unknown key `{name}` in {}", table.name),
+                    self.correct(table, name, known),
                 ),
             };
-            let what = format!("unknown key `{name}` in {}", table.name);
             self.report(Finding {
                 remedy: Some(remedy),
                 ..Finding::new(Rule::UnknownKey, Some(key.span()), what)
             });
+        }
+    }
+
+    /// What to do about a key that no table has, and a note of what was meant.
+    fn correct(&mut self, table: &Table<'_>, name: &str, known: &[&str]) -> String {
+        match nearest(name, known) {
+            Some(meant) => {
+                self.meant.push((table.span.start, meant.to_string()));
+                format!("did you mean `{meant}`?")
+            }
+            None => format!("remove it; the keys here are {}", known.join(", ")),
         }
     }
 
@@ -231,10 +253,11 @@ impl Reader {
         }
     }
 
-    /// The elements of `value`, each by the key of the array.
+    /// The elements of `value`, each by the key of the array, which is to be written in `form`.
     pub fn array<'d>(
         &mut self,
         value: &Value<'d>,
+        form: &str,
     ) -> Option<impl Iterator<Item = Value<'d>> + use<'d>> {
         let key = value.key;
         match value.value.get_ref() {
@@ -242,7 +265,7 @@ impl Reader {
                 let elements: &'d DeArray<'d> = elements;
                 Some(elements.iter().map(move |value| Value { key, value }))
             }
-            _ => self.wrong_type(value, "an array"),
+            _ => self.wrong_form(value, "an array", form),
         }
     }
 
@@ -295,6 +318,11 @@ impl Reader {
     }
 
     fn wrong_type<T>(&mut self, value: &Value<'_>, expected: &str) -> Option<T> {
+        self.wrong_form(value, expected, expected)
+    }
+
+    /// Reports that `value` is of another type than is `expected`, and in which `form` to write it.
+    fn wrong_form<T>(&mut self, value: &Value<'_>, expected: &str, form: &str) -> Option<T> {
         let found = value.value.get_ref().type_str();
         let article = if found.starts_with(['a', 'i']) {
             "an"
@@ -303,7 +331,7 @@ impl Reader {
         };
         let what = format!("`{}` is {article} {found}, expected {expected}", value.key);
         self.report(Finding {
-            remedy: Some(format!("write {expected}")),
+            remedy: Some(format!("write {form}")),
             ..Finding::new(Rule::WrongType, Some(value.span()), what)
         });
         None
@@ -317,6 +345,16 @@ impl Reader {
             ..Finding::new(Rule::WrongValue, Some(value.span()), what)
         });
         None
+    }
+}
+
+/// How to add `key`.
+fn addition(key: &str) -> String {
+    match key {
+        "version" => format!("add `version = {SOURCE_VERSION}`"),
+        "machine" => "add a `[machine]`".into(),
+        "image" => "add a `[partition.image]`".into(),
+        key => format!("add `{key} = …`"),
     }
 }
 

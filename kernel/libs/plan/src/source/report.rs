@@ -15,7 +15,7 @@ use crate::Rule;
 pub struct Report {
     /// The plan's file.
     pub file: String,
-    /// The plan's source.
+    /// The plan's source without what could steer a terminal; nothing if it is no text.
     pub source: String,
     /// What is wrong, in the order of the source. Never empty.
     pub diagnostics: Vec<Diagnostic>,
@@ -57,10 +57,11 @@ impl Report {
     ) -> Self {
         let diagnostic = |finding: Finding| Diagnostic {
             rule: finding.rule,
-            message: finding.what,
-            remedy: finding
-                .remedy
-                .unwrap_or_else(|| finding.rule.remedy().to_string()),
+            message: escaped(&finding.what),
+            remedy: finding.remedy.map_or_else(
+                || finding.rule.remedy().to_string(),
+                |remedy| escaped(&remedy),
+            ),
             label: finding
                 .span
                 .map(|span| Label::new(&source, span, "refused here")),
@@ -73,8 +74,16 @@ impl Report {
         diagnostics.sort_by_key(start);
         Self {
             file: file.to_owned(),
-            source,
+            source: harmless(&source),
             diagnostics,
+        }
+    }
+
+    /// The same with no excerpts.
+    pub(super) fn without_source(self) -> Self {
+        Self {
+            source: String::new(),
+            ..self
         }
     }
 
@@ -87,6 +96,9 @@ impl Report {
         let Label {
             line, column, text, ..
         } = label;
+        if self.source.is_empty() {
+            return Ok(());
+        }
         let excerpt = self
             .source
             .lines()
@@ -122,6 +134,36 @@ impl Label {
             text,
         }
     }
+}
+
+/// The text with what could steer a terminal written out.
+fn escaped(text: &str) -> String {
+    let letter = |letter: char| {
+        if letter.is_control() {
+            letter.escape_default().to_string()
+        } else {
+            letter.to_string()
+        }
+    };
+    text.chars().map(letter).collect()
+}
+
+/// The source with dots for what could steer a terminal, each of as many bytes, so that the spans
+/// stay right.
+fn harmless(source: &str) -> String {
+    let mut letters = source.chars().peekable();
+    let mut text = String::with_capacity(source.len());
+    while let Some(letter) = letters.next() {
+        let ends_line = letter == '\n' || (letter == '\r' && letters.peek() == Some(&'\n'));
+        text.push(match letter {
+            _ if ends_line => letter,
+            '\t' => letter,
+            '\u{80}'..='\u{9f}' => '\u{b7}',
+            letter if letter.is_control() => '.',
+            letter => letter,
+        });
+    }
+    text
 }
 
 impl fmt::Display for Report {

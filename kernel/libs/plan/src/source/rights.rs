@@ -14,7 +14,7 @@ pub fn read_names(
     place: impl Fn(usize) -> Place,
 ) -> Vec<String> {
     let mut names = Vec::new();
-    let elements = list.and_then(|list| reader.array(&list));
+    let elements = list.and_then(|list| reader.array(&list, "`[\"name\"]`"));
     for element in elements.into_iter().flatten() {
         if let Some(name) = reader.string(&element) {
             reader.mark(place(names.len()), element.span());

@@ -44,6 +44,8 @@ pub enum Line {
     Pieces,
     /// The other end hangs up at the first request.
     HangsUp,
+    /// One client is served at a time, as emulators do it.
+    OneAtATime,
 }
 
 /// The far end of a line: a machine, and what is wrong between it and us.
@@ -87,7 +89,11 @@ impl Bench {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, end) = (stream.unwrap(), Arc::clone(&end));
-                thread::spawn(move || end.serve(stream));
+                if end.line == Line::OneAtATime {
+                    end.serve(stream);
+                } else {
+                    thread::spawn(move || end.serve(stream));
+                }
             }
         });
         bench
