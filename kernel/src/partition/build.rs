@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use addr::{ApicId, HostPhysical, Range, RequesterId};
+use addr::{ApicId, GuestPhysical, HostPhysical, Range, RequesterId};
 use guest_image::acpi::AcpiError;
 use guest_image::layout::LayoutError;
 use guest_image::{ImageError, MemoryMap, OutOfRange};
@@ -180,15 +180,15 @@ pub fn build<B: Backend>(
         cpu: table.leaves(),
         iommu: domain.leaves(),
     };
-    let given = devices::assign(source, resources, &mut table, &memory)?;
+    let given = devices::assign(source, resources, &mut table, &memory, &map)?;
     translation.cpu.tables = table.leaves().tables;
-    let windows = devices::windows(&given);
     let room = resources.room(index);
-    let pristine = Pristine::new(source, resources.bundle, map, &windows, room)?;
+    let pristine = Pristine::new(source, resources.bundle, map, &given.windows, room)?;
     memory.clear();
     let entry = pristine.load(&memory)?;
     let shared: &'static B::Shared = Box::leak(Box::new(B::share(table.root(), space)?));
-    let partition = assemble(source, resources, (memory, translation, given, &seats))?;
+    let parts = (memory, translation, map.ecam(), given, &*seats);
+    let partition = assemble(source, resources, parts)?;
     domain.attach(resources.iommu, &partition.requesters)?;
     for (number, start) in seats.iter().enumerate() {
         let quick = Quick::new(partition, number).ok_or(OutOfFrames)?;
@@ -251,6 +251,7 @@ fn address_space(index: usize) -> u16 {
 type Parts<'a, B> = (
     GuestRam,
     Translation,
+    Range<GuestPhysical>,
     devices::Given,
     &'a [&'static bring_up::Start<Seat<B>>],
 );
@@ -258,7 +259,7 @@ type Parts<'a, B> = (
 fn assemble<B: Backend>(
     source: &plan::Partition,
     resources: &Resources<'_>,
-    (memory, translation, (functions, synthetic), seats): Parts<'_, B>,
+    (memory, translation, ecam, given, seats): Parts<'_, B>,
 ) -> Result<&'static Partition, OutOfFrames> {
     let console = frames::place(history::Bytes::new()).ok_or(OutOfFrames)?;
     let cores: Box<[&'static Core]> = seats.iter().map(|start| start.core).collect();
@@ -271,9 +272,10 @@ fn assemble<B: Backend>(
         cores,
         memory,
         translation,
-        requesters: functions.iter().map(|function| function.address).collect(),
-        functions: functions.into_iter().map(Mutex::new).collect(),
-        synthetic: synthetic.into_iter().map(Mutex::new).collect(),
+        ecam,
+        requesters: given.functions.iter().map(|one| one.address).collect(),
+        functions: given.functions.into_iter().map(Mutex::new).collect(),
+        synthetic: given.synthetic.into_iter().map(Mutex::new).collect(),
         faults: AtomicU64::new(0),
         console,
         console_lost: AtomicU64::new(0),

@@ -65,11 +65,6 @@ impl GuestRam {
             .fold(0, |sum, piece| sum.saturating_add(piece.guest.bytes()))
     }
 
-    /// Whether any guest RAM lies in `range`.
-    pub fn overlaps(&self, range: Range<GuestPhysical>) -> bool {
-        self.pieces.iter().any(|piece| piece.guest.overlaps(range))
-    }
-
     /// What stands where the guest sees `range`, if that is all one piece.
     pub fn host(&self, range: Range<GuestPhysical>) -> Option<Range<HostPhysical>> {
         let (piece, offset) = self.find(range.start())?;

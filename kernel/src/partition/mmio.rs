@@ -71,7 +71,7 @@ fn decode(partition: &Partition, state: &CodeState) -> Option<Instruction> {
 
 /// Writes, and says how the exit is counted.
 fn write(partition: &Partition, at: GuestPhysical, bytes: u8, value: u64) -> ExitReason {
-    if let Some((place, offset)) = config_space(at) {
+    if let Some((place, offset)) = config_space(partition, at) {
         write_config(partition, place, offset, bytes, value);
         return ExitReason::ConfigSpaceWrite;
     }
@@ -177,9 +177,8 @@ fn io_apic(at: GuestPhysical) -> Option<u64> {
 }
 
 /// The place on the bus and the register that an address of the ECAM window names.
-fn config_space(at: GuestPhysical) -> Option<(Option<Slot>, u16)> {
-    let ecam = Range::new(layout::ECAM, layout::ECAM_BYTES)?;
-    let distance = ecam.offset_of(at)?;
+fn config_space(partition: &Partition, at: GuestPhysical) -> Option<(Option<Slot>, u16)> {
+    let distance = partition.ecam.offset_of(at)?;
     let register = u16::try_from(distance & 0xfff).ok()?;
     Some((slot(u8::try_from(distance >> 12).ok()?), register))
 }

@@ -26,7 +26,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use addr::{ApicId, RequesterId};
+use addr::{ApicId, GuestPhysical, Range, RequesterId};
 use devices::SharedPages;
 use devices::console::{Activity, Console};
 pub use lifecycle::StopCause;
@@ -68,6 +68,8 @@ pub struct Partition {
     pub memory: memory::GuestRam,
     /// How that is translated.
     pub translation: Translation,
+    /// Where its guest has the configuration space of its functions.
+    pub ecam: Range<GuestPhysical>,
     /// Its PCI functions.
     pub functions: Box<[Mutex<devices::Function>]>,
     /// Those on its guest's bus that Bulkhead itself is.

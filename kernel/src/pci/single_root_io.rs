@@ -166,17 +166,13 @@ fn allocator(
     above: &EcamFunction,
     bus: u8,
     taken: &[Range<HostPhysical>],
-) -> Result<Allocator, EnableError> {
+) -> Result<Allocator<HostPhysical>, EnableError> {
     let window = bridge::memory_window(above).ok_or(EnableError::NoWindow)?;
     let mut allocator = Allocator::new(window);
     let neighbours = inventory.functions().filter(|address| address.bus() == bus);
     let used = neighbours.flat_map(|address| used_by(inventory, address));
     for range in used.chain(taken.iter().copied()) {
-        if window.overlaps(range) {
-            allocator
-                .reserve(range)
-                .map_err(|_| EnableError::WindowFull(range.bytes()))?;
-        }
+        allocator.reserve(range);
     }
     Ok(allocator)
 }

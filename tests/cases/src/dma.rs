@@ -15,6 +15,12 @@ use crate::transcript::Transcript;
 const ALPHA_START: u64 = 0x40_0000;
 const ALPHA_MEBIBYTES: u64 = 16;
 const ALPHA_BYTES: u64 = ALPHA_MEBIBYTES << 20;
+/// What the attacker has right behind its memory: its configuration space, and behind that and
+/// the console's BAR the registers of its own function.
+const OWN_CONFIGURATION: u64 = ALPHA_BYTES;
+const OWN_REGISTERS: u64 = ALPHA_BYTES + 0x10_4000;
+/// The number of the neighbour's virtual function.
+const NEIGHBOUR: u16 = 2;
 /// Pages of the neighbour's memory: one that nobody uses, and one with its ACPI tables.
 const EMPTY_PAGE: u64 = BETA_START + 0x200_0000;
 const TABLES_PAGE: u64 = BETA_START + 0xe_0000;
@@ -31,6 +37,7 @@ const READ_FAULT: u64 = 6;
 struct Protected {
     level_4_table: u64,
     module: u64,
+    neighbour_registers: u64,
     kernel: Vec<u8>,
     level_4_entries: Vec<u64>,
     neighbour_tables: Vec<u8>,
@@ -43,6 +50,7 @@ impl Protected {
         Ok(Self {
             level_4_table,
             module: outside::module(bench, emulator)?,
+            neighbour_registers: outside::registers_of(emulator, NEIGHBOUR.into())?,
             kernel: outside::memory(bench, emulator, KERNEL_START, KERNEL_BYTES)?,
             level_4_entries: outside::table(emulator, level_4_table)?,
             neighbour_tables: outside::memory(bench, emulator, TABLES_PAGE, PAGE_BYTES)?,
@@ -50,8 +58,11 @@ impl Protected {
         })
     }
 
-    fn targets(&self) -> [u64; 4] {
+    fn targets(&self) -> [u64; 7] {
         [
+            OWN_CONFIGURATION,
+            OWN_REGISTERS,
+            self.neighbour_registers,
             TABLES_PAGE,
             EMPTY_PAGE,
             self.level_4_table,
@@ -61,8 +72,8 @@ impl Protected {
     }
 }
 
-/// The function's admin queues and data buffer are pointed at the neighbour's memory,
-/// Bulkhead's own page table and its boot module: nothing there changes, and every target has
+/// The function's admin queues and data buffer are pointed at the neighbour's memory and
+/// registers, its own registers, Bulkhead's own page table and its boot module: nothing there changes, and every target has
 /// a read fault and a write fault that are charged to the attacker's partition.
 pub fn reaches_own_memory_only(bench: &Bench) -> Result<()> {
     let before = scout(bench)?;
@@ -107,7 +118,9 @@ fn guests(targets: &str) -> [Guest; 2] {
         .with_memory(ALPHA_START, ALPHA_MEBIBYTES)
         .with_virtual_function(1)
         .with_argument(&format!("target={targets}"));
-    let beta = Guest::bystander().with_virtual_function(2);
+    let beta = Guest::beta("bystander")
+        .with_argument("seconds=6")
+        .with_virtual_function(NEIGHBOUR);
     [alpha, beta]
 }
 
@@ -130,8 +143,11 @@ fn ensure_fault(transcript: &Transcript, target: u64, reason: u64) -> Result<()>
 
 /// Compares piece by piece: a whole page in a message helps nobody.
 fn ensure_unchanged(before: &Protected, after: &Protected) -> Result<()> {
-    let places = (before.level_4_table, before.module) == (after.level_4_table, after.module);
-    ensure!(places, "the two runs have different places for things");
+    let places = |of: &Protected| (of.level_4_table, of.module, of.neighbour_registers);
+    ensure!(
+        places(before) == places(after),
+        "the two runs have different places for things"
+    );
     ensure!(before.kernel == after.kernel, "the kernel has changed");
     ensure!(
         before.level_4_entries == after.level_4_entries,

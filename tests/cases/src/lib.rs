@@ -82,6 +82,7 @@ pub const ALL: &[Case] = &[
     )
     .needing(NVME),
     Case::new("whole_function", whole_function::is_driven_and_confined).needing(NVME),
+    Case::new("whole_function_large", whole_function::may_have_a_large_bar).needing(NVME),
     Case::new("denied_msr", denied_access::model_specific_registers),
     Case::new("denied_ports", denied_access::ports),
     Case::new(

@@ -70,10 +70,8 @@ fn count_pattern(bench: &Bench, emulator: &mut Emulator, start: u64) -> Result<u
     outside::count_words(bench, emulator, (start, MEBIBYTES << 20), PATTERN)
 }
 
-/// The configuration space of the physical function 02:00.0, where SeaBIOS puts it, and the
-/// control register of its SR-IOV capability.
-const PHYSICAL_FUNCTION: u64 = 0xb020_0000;
-const SINGLE_ROOT_IO_CONTROL: u64 = 0x120 + 8;
+/// The control register of the physical function's SR-IOV capability.
+const SINGLE_ROOT_IO_CONTROL: u64 = outside::SINGLE_ROOT_IO + 8;
 
 /// The virtual functions vanish while their guest runs. Its partition fails when it is to be
 /// restarted, with a reason that names the function; its neighbour goes on.
@@ -90,8 +88,7 @@ pub fn keeps_its_partition_failed(bench: &Bench) -> Result<()> {
     let mut emulator = bench.start(&machine, &plan)?;
     emulator.wait_for_text("has its function", LIMIT)?;
     let mut outside = UnixStream::connect(&socket)?;
-    let control = PHYSICAL_FUNCTION.saturating_add(SINGLE_ROOT_IO_CONTROL);
-    writeln!(outside, "writew {control:#x} 0")?;
+    writeln!(outside, "writew {SINGLE_ROOT_IO_CONTROL:#x} 0")?;
     let mut answer = String::new();
     BufReader::new(outside).read_line(&mut answer)?;
     ensure!(answer.starts_with("OK"), "QEMU answers {answer}");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use harness::{Bench, Emulator};
 use serde_json::json;
 
@@ -10,6 +10,15 @@ use serde_json::json;
 const RAM_END: u64 = 0x8000_0000;
 /// How far below that the boot module may be.
 const MODULE_SEARCH_BYTES: u64 = 64 << 20;
+/// The configuration space of the NVMe physical function 02:00.0, where SeaBIOS puts it.
+const PHYSICAL_FUNCTION: u64 = 0xb020_0000;
+/// Its SR-IOV capability, and in it the register pair of the first virtual function's BAR 0 (PCI
+/// Express Base Specification 6.0, section 9.3.3 "SR-IOV Extended Capability").
+pub const SINGLE_ROOT_IO: u64 = PHYSICAL_FUNCTION + 0x120;
+const VIRTUAL_FUNCTION_BAR: u64 = 0x24;
+/// The low bits of a BAR that are no address, and the size of a virtual function's.
+const BAR_FLAGS: u64 = 0xf;
+const BAR_BYTES: u64 = 0x4000;
 /// How a bundle starts.
 const MODULE_MAGIC: &[u8] = b"BLKHBNDL";
 /// Page table entries without the bits that the processor itself sets: accessed and dirty.
@@ -59,6 +68,16 @@ pub fn module(bench: &Bench, emulator: &mut Emulator) -> Result<u64> {
     let page = pages.position(|page| page.starts_with(MODULE_MAGIC));
     let page = u64::try_from(page.context("there is no boot module in memory")?)?;
     Ok(start.saturating_add(page.saturating_mul(PAGE_BYTES)))
+}
+
+/// Where the machine has the registers of NVMe virtual function `number`, counted from 1.
+pub fn registers_of(emulator: &mut Emulator, number: u64) -> Result<u64> {
+    let at = SINGLE_ROOT_IO.saturating_add(VIRTUAL_FUNCTION_BAR);
+    let words = emulator.monitor()?.read_physical(at, 1)?;
+    let first = words.first().context("no word")? & !BAR_FLAGS;
+    ensure!(first >= RAM_END, "the BAR is at {first:#x}");
+    let index = number.saturating_sub(1);
+    Ok(first.saturating_add(index.saturating_mul(BAR_BYTES)))
 }
 
 /// A page table's entries, without what the processor writes there by itself.

@@ -43,8 +43,7 @@ impl Function {
     #[must_use]
     pub fn absent_or_not(number: u64) -> Option<Self> {
         let offset = number.checked_mul(FUNCTION_BYTES)?;
-        let ecam: u64 = acpi::number(&acpi::find_table(*b"MCFG")?, ECAM_OFFSET);
-        let config = Region::new(ecam.checked_add(offset)?, FUNCTION_BYTES)?;
+        let config = Region::new(ecam()?.checked_add(offset)?, FUNCTION_BYTES)?;
         Some(Self { config, number })
     }
 
@@ -108,6 +107,13 @@ impl Function {
         }
         None
     }
+}
+
+/// Where configuration space is.
+#[must_use]
+pub fn ecam() -> Option<u64> {
+    let table = acpi::find_table(*b"MCFG")?;
+    Some(acpi::number(&table, ECAM_OFFSET))
 }
 
 /// All functions of bus 0 that are present.

@@ -6,12 +6,13 @@
 //! | [`GDT`] … [`BOOT_STRUCTURES_END`] | boot structures, dead once the guest's kernel has read them |
 //! | `0xa_0000` | RAM reported as reserved, with the ACPI tables from [`ACPI_TABLES`] on |
 //! | `0x10_0000` | RAM up to the partition's size or [`LOW_RAM_LIMIT`] |
-//! | [`ECAM`] | the configuration space of the partition's one PCI bus |
-//! | [`SYNTHETIC`] | the BARs of functions that exist in no hardware |
+//! | the end of that | the configuration space of the partition's one PCI bus ([`MemoryMap::ecam`]) |
+//! | right behind | BARs ([`MemoryMap::low_window`]) |
+//! | [`IO_APIC`], [`LOCAL_APIC`] | what no second-stage table maps |
 //! | [`HIGH_RAM`] | the rest of the RAM |
+//! | the end of that | BARs that find no room below ([`MemoryMap::high_window`]) |
 //!
-//! BARs of real functions keep their host address, so they lie between [`LOW_RAM_LIMIT`] and [`HIGH_RAM`], or
-//! above all RAM.
+//! What is made of pages of 4 KiB so follows RAM in the same gigabyte, and takes no tables but one of level 1.
 
 use addr::{Address, GuestPhysical, PageSize, Range};
 use thiserror::Error;
@@ -49,19 +50,12 @@ pub const KERNEL_AREA: GuestPhysical = GuestPhysical::new(0x10_0000);
 
 /// One past the highest RAM below 4 GiB.
 pub const LOW_RAM_LIMIT: GuestPhysical = GuestPhysical::new(0x8000_0000);
-/// The I/O APIC's page.
+/// The I/O APIC's page. BARs lie below.
 pub const IO_APIC: GuestPhysical = GuestPhysical::new(0xfec0_0000);
 /// The local APICs' page, where x2APIC mode leaves nothing.
 pub const LOCAL_APIC: GuestPhysical = GuestPhysical::new(0xfee0_0000);
-/// The configuration space of bus 0: where machines have their firmware, and therefore no BAR;
-/// and in the gigabyte in which most BARs are, so that they share tables.
-pub const ECAM: GuestPhysical = GuestPhysical::new(0xff00_0000);
 /// The size of one bus' configuration space: 32 devices, 8 functions, 4 KiB each.
-pub const ECAM_BYTES: u64 = 1 << 20;
-// Its tables have 32 bits for it.
-const _: () = assert!(ECAM.as_u64() + ECAM_BYTES <= HIGH_RAM.as_u64());
-/// Where the synthetic functions have their BARs: behind the configuration space.
-pub const SYNTHETIC: GuestPhysical = GuestPhysical::new(0xff10_0000);
+const ECAM_BYTES: u64 = 1 << 20;
 /// The first RAM above 4 GiB.
 pub const HIGH_RAM: GuestPhysical = GuestPhysical::new(0x1_0000_0000);
 
@@ -94,6 +88,7 @@ pub struct MemoryEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryMap {
     low: Range<GuestPhysical>,
+    ecam: Range<GuestPhysical>,
     high: Option<Range<GuestPhysical>>,
 }
 
@@ -117,7 +112,10 @@ impl MemoryMap {
         }
         let low = Range::new(GuestPhysical::new(0), low_bytes);
         let low = low.ok_or(LayoutError::TooSmall { bytes })?;
-        Ok(Self { low, high })
+        let behind = low.end().align_up(PageSize::Size2MiB);
+        let ecam = behind.and_then(|at| Range::new(at, ECAM_BYTES));
+        let ecam = ecam.ok_or(LayoutError::TooLarge { bytes })?;
+        Ok(Self { low, ecam, high })
     }
 
     /// The RAM that starts at address 0.
@@ -130,6 +128,27 @@ impl MemoryMap {
     #[must_use]
     pub fn high(&self) -> Option<Range<GuestPhysical>> {
         self.high
+    }
+
+    /// The configuration space of bus 0: the next 2 MiB behind the low RAM begin with it, and
+    /// so it is aligned to its size, as ECAM has to be.
+    #[must_use]
+    pub fn ecam(&self) -> Range<GuestPhysical> {
+        self.ecam
+    }
+
+    /// Where BARs may lie below 4 GiB: behind the configuration space.
+    #[must_use]
+    pub fn low_window(&self) -> Option<Range<GuestPhysical>> {
+        between(self.ecam.end(), IO_APIC)
+    }
+
+    /// Where BARs may lie above: behind all RAM, in addresses of `bits` bits; `None` if there
+    /// are none.
+    #[must_use]
+    pub fn high_window(&self, bits: u32) -> Option<Range<GuestPhysical>> {
+        let start = self.high.map_or(HIGH_RAM, Range::end);
+        between(start, GuestPhysical::new(1_u64.checked_shl(bits)?))
     }
 
     /// All RAM, in ascending order: what nested page tables map.
@@ -158,7 +177,7 @@ impl MemoryMap {
             between(GuestPhysical::new(0), FIRMWARE_AREA).map(ram),
             between(FIRMWARE_AREA, KERNEL_AREA).map(reserved),
             Some(ram(self.kernel_area())),
-            Range::new(ECAM, ECAM_BYTES).map(reserved),
+            Some(reserved(self.ecam)),
             self.high.map(ram),
         ]
         .into_iter()
@@ -220,6 +239,31 @@ mod tests {
     }
 
     #[test]
+    fn configuration_space_and_bars_lie_right_behind_low_ram() {
+        let range = |start, bytes| Range::new(GuestPhysical::new(start), bytes).unwrap();
+        let map = MemoryMap::new(640 << 20).unwrap();
+        assert_eq!(map.ecam(), range(0x2800_0000, 0x10_0000));
+        let below = range(0x2810_0000, 0xd6b0_0000);
+        assert_eq!(map.low_window(), Some(below));
+        let above = range(0x1_0000_0000, 0xff_0000_0000);
+        assert_eq!(map.high_window(40), Some(above));
+        let odd = MemoryMap::new(0x20_1000).unwrap();
+        assert_eq!(odd.ecam().start(), GuestPhysical::new(0x40_0000));
+    }
+
+    #[test]
+    fn the_window_above_begins_behind_all_ram() {
+        let map = MemoryMap::new(3 << 30).unwrap();
+        let ecam = GuestPhysical::new(0x8000_0000);
+        assert_eq!(map.ecam().start(), ecam);
+        let window = map.high_window(36).unwrap();
+        assert_eq!(window.start(), GuestPhysical::new(0x1_4000_0000));
+        assert_eq!(window.end(), GuestPhysical::new(1 << 36));
+        assert_eq!(map.high_window(32), None);
+        assert_eq!(map.high_window(64), None);
+    }
+
+    #[test]
     fn memory_that_cannot_be_laid_out_is_refused() {
         let small = LayoutError::TooSmall { bytes: 0x1000 };
         assert_eq!(MemoryMap::new(0x1000), Err(small));
@@ -242,6 +286,10 @@ mod tests {
                 .sum();
             prop_assert_eq!(usable + 0x6_0000, map.bytes());
             prop_assert_eq!(map.bytes(), pages << 12);
+            prop_assert_eq!(map.ecam().start().as_u64() & (ECAM_BYTES - 1), 0);
+            let apart = |range| entries.iter().all(|entry| !entry.range.overlaps(range));
+            prop_assert!(map.low_window().is_some_and(apart));
+            prop_assert!(map.high_window(40).is_some_and(apart));
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Key types: [`ConfigSpace`] (4 KiB of registers of one function, as the caller reaches
 //! them), [`header`], [`capability`], [`bar::Bar`], [`single_root_io::SingleRootIo`],
-//! [`msix::Msix`], [`express::Express`], [`identity::Identity`] and [`window::Allocator`].
+//! [`msix::Msix`], [`express::Express`], [`identity::Identity`] and [`window::Windows`].
 //! Everything here is a plain function over a [`ConfigSpace`], so that the host tests run it
 //! on a fake one.
 //!
@@ -11,6 +11,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
 
 pub mod bar;
 pub mod bridge;

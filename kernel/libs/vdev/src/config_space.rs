@@ -8,7 +8,7 @@
 //!
 //! What the guest sees (PCI Express Base Specification 5.0, chapter 7 "Software
 //! Initialization and Configuration"): an ordinary endpoint of one function, without INTx,
-//! ROM and I/O space; its BARs where they are, for good; of the capabilities power
+//! ROM and I/O space; its BARs where the caller puts them, for good; of the capabilities power
 //! management, MSI with one message, PCI Express and MSI-X; no extended capabilities, so no
 //! SR-IOV, ATS, ACS, ARI or resizable BARs.
 //!
@@ -59,18 +59,13 @@ impl Image for [u8; BYTES] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A whole function: IDs and everything else from its own configuration space.
-    Whole {
-        /// Its BARs, as `pci_config::bar::size_bars` found them.
-        bars: Bars,
-    },
+    Whole,
     /// A virtual function: its own ID and BAR registers read all ones and zero.
     Virtual {
         /// Its PF's vendor ID.
         vendor: u16,
         /// VF Device ID of its PF's SR-IOV capability.
         device: u16,
-        /// Its BARs: the address is this VF's, not the first one's.
-        bars: Bars,
     },
 }
 

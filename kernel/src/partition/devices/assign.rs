@@ -5,11 +5,12 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use addr::{Address, GuestPhysical, HostPhysical, PageSize, Range, RequesterId};
-use guest_image::layout;
+use guest_image::MemoryMap;
 use page_table::{Access, Format, MapError, MemoryKind, PageTable};
 use pci_config::bar::{self, Bar, BarKind, Bars};
 use pci_config::identity::Identity;
 use pci_config::msix::{self, Msix};
+use pci_config::window::Windows;
 use pci_config::{CapabilityId, capability};
 use spin::Once;
 use vdev::config_space::{self, Kind};
@@ -23,16 +24,26 @@ use crate::host::physical::Registers;
 use crate::partition::build::{BuildError, Resources};
 use crate::partition::memory::GuestRam;
 use crate::pci::ecam::EcamFunction;
+use crate::vcpu::instruction::cpuid;
 
 const PAGE: u64 = PageSize::Size4KiB.bytes();
+/// The CPUID leaf whose EAX has the number of physical address bits in bits 7:0.
+const ADDRESS_SIZES: u32 = 0x8000_0008;
 /// Functions on the one bus that the guest sees.
 const BUS_FUNCTIONS: u64 = 256;
 
-/// What a partition has of functions: the machine's, and those that Bulkhead is.
-pub type Given = (Vec<Function>, Vec<Synthetic>);
+/// What a partition has of functions.
+pub struct Given {
+    /// The machine's.
+    pub functions: Vec<Function>,
+    /// Those that Bulkhead is.
+    pub synthetic: Vec<Synthetic>,
+    /// The memory windows of the guest's PCI root: exactly their BARs.
+    pub windows: Vec<Range<GuestPhysical>>,
+}
 
 /// Gives the functions of `source` to the partition, and the synthetic ones: their
-/// configuration pages and BARs appear in its second-stage table.
+/// configuration pages and BARs appear in its second-stage table, where `map` has room for them.
 ///
 /// # Errors
 /// Names the function that cannot be given away, and why.
@@ -41,7 +52,11 @@ pub fn assign<F: Format>(
     resources: &mut Resources<'_>,
     table: &mut PageTable<F>,
     memory: &GuestRam,
+    map: &MemoryMap,
 ) -> Result<Given, BuildError<'static>> {
+    let mut windows = Windows::new(map.low_window(), map.high_window(address_bits::<F>()));
+    // They come first: no BAR of a device's is so large that one of these finds no room.
+    let synthetic = synthetic::give(source, table, memory, &mut windows)?;
     let mut functions = Vec::new();
     for wanted in &source.functions {
         let found = find(*wanted, resources);
@@ -54,24 +69,25 @@ pub fn assign<F: Format>(
                 resources
                     .iommu
                     .check(wanted.physical(), resources.inventory)?;
-                give(found, resources, table, memory)
+                give(found, resources, table, &mut windows)
             })
             .map_err(|why| BuildError::Device(address, why))?;
         functions.push(function);
     }
-    let given = (functions, synthetic::give(source, table, memory)?);
-    map_configuration(table, &given)?;
+    let given = Given {
+        functions,
+        synthetic,
+        windows: windows.used().collect(),
+    };
+    map_configuration(table, map.ecam(), &given)?;
     Ok(given)
 }
 
-/// The memory windows of the guest's PCI root: exactly its functions' BARs.
-pub fn windows((functions, synthetic): &Given) -> Vec<Range<GuestPhysical>> {
-    let bars = functions
-        .iter()
-        .flat_map(|function| function.bars().iter().flatten());
-    bars.filter_map(|bar| Range::new(GuestPhysical::new(bar.address), bar.size))
-        .chain(synthetic.iter().map(Synthetic::bar))
-        .collect()
+/// How many bits a guest's physical addresses have: the processor's, as CPUID tells it, and no
+/// more than its second-stage table translates.
+fn address_bits<F: Format>() -> u32 {
+    let processors = cpuid(ADDRESS_SIZES, 0).eax & 0xff;
+    processors.min(F::ADDRESS_BITS)
 }
 
 /// A function as the machine has it.
@@ -91,7 +107,7 @@ fn find(wanted: plan::Function, resources: &Resources<'_>) -> Option<Found> {
             Some(Found {
                 address,
                 config,
-                kind: Kind::Whole { bars },
+                kind: Kind::Whole,
                 bars,
             })
         }
@@ -107,22 +123,27 @@ fn find(wanted: plan::Function, resources: &Resources<'_>) -> Option<Found> {
             Some(Found {
                 address,
                 config,
-                kind: Kind::Virtual {
-                    vendor,
-                    device,
-                    bars,
-                },
+                kind: Kind::Virtual { vendor, device },
                 bars,
             })
         }
     }
 }
 
+/// A memory BAR's addresses.
+#[derive(Clone, Copy)]
+struct Placed {
+    /// The machine's.
+    host: HostPhysical,
+    /// The BAR as the guest sees it.
+    guest: Bar,
+}
+
 fn give<F: Format>(
     found: Found,
     resources: &mut Resources<'_>,
     table: &mut PageTable<F>,
-    memory: &GuestRam,
+    windows: &mut Windows<GuestPhysical>,
 ) -> Result<Function, DeviceError> {
     let Found {
         address,
@@ -138,20 +159,22 @@ fn give<F: Format>(
         None => return Err(DeviceError::NoInterrupts),
     };
     let interrupts = resources.iommu.allocate_interrupts(vectors)?;
-    for bar in bars.iter().flatten() {
-        check(bar, resources, memory)?;
+    let mut placed = [None; bar::REGISTERS as usize];
+    for (placed, bar) in placed.iter_mut().zip(&bars) {
+        let memory = bar.as_ref().filter(|bar| bar.kind != BarKind::Io);
+        *placed = memory
+            .map(|bar| place(bar, resources, windows))
+            .transpose()?;
     }
-    let messages = msix.map(|msix| message_table(&bars, msix)).transpose()?;
-    for bar in bars.iter().flatten().filter(|bar| bar.kind != BarKind::Io) {
-        map_bar(
-            table,
-            bar,
-            messages.as_ref().map(|messages| messages.trapped),
-        )?;
+    let messages = msix.map(|msix| message_table(&placed, msix)).transpose()?;
+    let trapped = messages.as_ref().map(|messages| messages.trapped);
+    for bar in placed.iter().flatten() {
+        map_bar(table, bar, trapped)?;
     }
     let mut page = ImagePage::allocate()?;
-    let layout = config_space::build(&mut page, &config, &kind);
-    let own_bars = matches!(kind, Kind::Whole { .. });
+    let seen = placed.map(|bar| bar.map(|bar| bar.guest));
+    let layout = config_space::build(&mut page, &config, kind, seen);
+    let own_bars = kind == Kind::Whole;
     let iommu = resources.iommu;
     let mut function = Function {
         address,
@@ -173,64 +196,65 @@ fn give<F: Format>(
     Ok(function)
 }
 
-/// A BAR must have pages of its own, where no RAM, no part of the chipset and no other
-/// partition's BAR is, at an address that the guest's RAM leaves free.
-fn check(bar: &Bar, resources: &mut Resources<'_>, memory: &GuestRam) -> Result<(), DeviceError> {
-    let refuse = |why| {
-        Err(DeviceError::Bar {
-            index: bar.index,
-            why,
-        })
+/// Finds a memory BAR a place in the guest. In the machine it must have pages of its own, where
+/// no RAM, no part of the chipset and no other partition's BAR is.
+fn place(
+    bar: &Bar,
+    resources: &mut Resources<'_>,
+    windows: &mut Windows<GuestPhysical>,
+) -> Result<Placed, DeviceError> {
+    let refuse = |why| DeviceError::Bar {
+        index: bar.index,
+        why,
     };
-    if bar.kind == BarKind::Io {
-        return Ok(());
-    }
-    let Some(range) = Range::new(GuestPhysical::new(bar.address), bar.size) else {
-        return refuse("has no size");
-    };
-    if bar.address == 0 {
-        return refuse("has no address: the firmware assigned none");
-    }
-    if !range.is_aligned(PageSize::Size4KiB) {
-        return refuse("is smaller than a page, which it may share with another function");
-    }
-    if memory.overlaps(range) {
-        return refuse("lies where the guest has its memory");
-    }
-    // The guest has its configuration space and synthetic functions where the chipset's are.
     let host = Range::new(HostPhysical::new(bar.address), bar.size);
-    if !host.is_some_and(|host| resources.claim(host)) {
-        return refuse("lies over RAM, the chipset's registers or another function's BAR");
+    let host = host.ok_or(refuse("has no size"))?;
+    if bar.address == 0 {
+        return Err(refuse("has no address: the firmware assigned none"));
     }
-    Ok(())
+    if !host.is_aligned(PageSize::Size4KiB) {
+        return Err(refuse(
+            "is smaller than a page, which it may share with another function",
+        ));
+    }
+    if !resources.claim(host) {
+        return Err(refuse(
+            "lies over RAM, the chipset's registers or another function's BAR",
+        ));
+    }
+    let guest = windows.place(bar);
+    let guest = guest.ok_or(refuse("finds no room beside the guest's memory"))?;
+    Ok(Placed {
+        host: host.start(),
+        guest,
+    })
 }
 
-fn message_table(bars: &Bars, msix: Msix) -> Result<MessageTable, DeviceError> {
+fn message_table(bars: &[Option<Placed>], msix: Msix) -> Result<MessageTable, DeviceError> {
     let index = msix.table.bar;
     let refuse = |why| DeviceError::Bar { index, why };
-    let bar = bars
-        .iter()
-        .flatten()
-        .find(|bar| bar.index == index && bar.kind != BarKind::Io);
+    let mut bars = bars.iter().flatten();
+    let bar = bars.find(|bar| bar.guest.index == index);
     let bar = bar.ok_or(refuse(
         "does not exist, but is said to hold the MSI-X table",
     ))?;
     let outside = refuse("ends before the MSI-X table does");
     let start = u64::from(msix.table.offset);
     let end = start.saturating_add(msix.table_bytes().into());
-    if end > bar.size {
+    if end > bar.guest.size {
         return Err(outside);
     }
     let first = start & !(PAGE - 1);
     let bytes = end.next_multiple_of(PAGE).saturating_sub(first);
-    let base = bar.address.saturating_add(first);
-    let host = Range::new(HostPhysical::new(base), bytes);
-    let trapped = Range::new(GuestPhysical::new(base), bytes);
+    let host = bar.host.checked_add(first);
+    let host = host.and_then(|start| Range::new(start, bytes));
+    let guest = GuestPhysical::new(bar.guest.address).checked_add(first);
+    let trapped = guest.and_then(|start| Range::new(start, bytes));
     let (Some(host), Some(trapped)) = (host, trapped) else {
         return Err(outside);
     };
     paging::map_device(host)?;
-    // SAFETY: pages of a BAR that `check` has found to be a memory BAR of its own, just mapped
+    // SAFETY: pages of a BAR that `place` has found to be a memory BAR of its own, just mapped
     // uncached. What is written there can at most start DMA, which the IOMMU confines.
     let registers = unsafe { Registers::new(host) };
     let entries: Box<[_]> = (0..msix.entries)
@@ -249,18 +273,20 @@ fn message_table(bars: &Bars, msix: Msix) -> Result<MessageTable, DeviceError> {
 /// Maps a BAR's pages but the trapped ones.
 fn map_bar<F: Format>(
     table: &mut PageTable<F>,
-    bar: &Bar,
+    bar: &Placed,
     trapped: Option<Range<GuestPhysical>>,
 ) -> Result<(), MapError> {
-    let start = GuestPhysical::new(bar.address);
-    let whole = Range::new(start, bar.size).ok_or(MapError::Misaligned)?;
+    let start = GuestPhysical::new(bar.guest.address);
+    let whole = Range::new(start, bar.guest.size).ok_or(MapError::Misaligned)?;
     let hole = trapped.filter(|trapped| whole.encloses(*trapped));
     let (hole_start, hole_end) = hole.map_or((whole.end(), whole.end()), |hole| {
         (hole.start(), hole.end())
     });
     for (from, to) in [(start, hole_start), (hole_end, whole.end())] {
+        let offset = from.checked_offset_from(start).unwrap_or(0);
         let bytes = to.checked_offset_from(from).unwrap_or(0);
-        if let Some(host) = Range::new(HostPhysical::new(from.as_u64()), bytes) {
+        let host = bar.host.checked_add(offset);
+        if let Some(host) = host.and_then(|start| Range::new(start, bytes)) {
             let access = Access::READ | Access::WRITE;
             table.map(
                 &mut CoherentTables,
@@ -291,20 +317,21 @@ fn absent_page() -> Result<HostPhysical, MapError> {
 /// one page of all ones, so that looking for devices costs no exit.
 fn map_configuration<F: Format>(
     table: &mut PageTable<F>,
-    (functions, synthetic): &Given,
+    ecam: Range<GuestPhysical>,
+    given: &Given,
 ) -> Result<(), BuildError<'static>> {
     let absent = ABSENT.try_call_once(absent_page)?;
     let pages: Vec<HostPhysical> = (0..BUS_FUNCTIONS)
         .map(|device_function| {
             let page = match slot(device_function as u8) {
-                Some(Slot::Real(index)) => functions.get(index).map(|one| &one.page),
-                Some(Slot::Synthetic(index)) => synthetic.get(index).map(Synthetic::page),
+                Some(Slot::Real(index)) => given.functions.get(index).map(|one| &one.page),
+                Some(Slot::Synthetic(index)) => given.synthetic.get(index).map(Synthetic::page),
                 None => None,
             };
             page.map_or(*absent, |page| page.range().start())
         })
         .collect();
-    let mut at = layout::ECAM;
+    let mut at = ecam.start();
     for same in pages.chunk_by(PartialEq::eq) {
         let bytes = PAGE.saturating_mul(same.len() as u64);
         if let Some(page) = same.first() {

@@ -34,7 +34,7 @@ use crate::host::physical::{Ram, Registers};
 use crate::iommu::{InterruptBlock, Iommu, IommuError};
 use crate::pci::ecam::EcamFunction;
 
-pub use assign::{Given, assign, windows};
+pub use assign::{Given, assign};
 pub use delegation::SharedPages;
 pub use synthetic::Synthetic;
 
@@ -154,6 +154,7 @@ pub struct Function {
     identity: Identity,
     layout: Layout,
     page: ImagePage,
+    /// Its BARs as the machine has them; the guest has them at other addresses.
     bars: Bars,
     /// Whether the BAR registers are its own; a virtual function's are its PF's.
     own_bars: bool,
@@ -163,11 +164,6 @@ pub struct Function {
 }
 
 impl Function {
-    /// The BARs that the guest sees.
-    pub const fn bars(&self) -> &Bars {
-        &self.bars
-    }
-
     /// The distance of `at` from the first trapped page, if it lies in one of them.
     pub fn trapped_offset(&self, at: GuestPhysical) -> Option<u64> {
         self.messages.as_ref()?.trapped.offset_of(at)

@@ -15,8 +15,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use addr::{Address, GuestPhysical, HostPhysical, Range};
-use guest_image::layout;
 use page_table::{Access, Format, MapError, MemoryKind, PageTable};
+use pci_config::window::Windows;
 use pci_config::{Bar, BarKind};
 use vdev::config_space::{self, Layout};
 
@@ -32,8 +32,6 @@ use crate::partition::memory::GuestRam;
 /// The device number of the first: real functions stand below.
 pub const FIRST_DEVICE: u8 = 0x1e;
 const _: () = assert!(plan::MAX_FUNCTIONS < FIRST_DEVICE as usize);
-/// The addresses that each may have for its BAR.
-const ROOM: u64 = 512 << 10;
 
 /// What a function is, apart from what every function is.
 pub enum Model {
@@ -63,60 +61,55 @@ pub fn give<F: Format>(
     source: &plan::Partition,
     table: &mut PageTable<F>,
     memory: &GuestRam,
+    windows: &mut Windows<GuestPhysical>,
 ) -> Result<Vec<Synthetic>, BuildError<'static>> {
     let mut given = Vec::new();
     let console = Console::new()?;
     let pages = console.pages(memory).ok_or(OutOfFrames)?;
-    let bar = (room(&given)?, &pages[..]);
     let model = Model::Console(Box::new(console));
-    given.push(Synthetic::new(console::IDENTITY, bar, table, model)?);
+    let identity = console::IDENTITY;
+    given.push(Synthetic::new(identity, &pages, table, windows, model)?);
     if source.has_rights() {
         let shared = SharedPages::allocate()?;
-        let bar = (room(&given)?, &shared.pages()[..]);
+        let (identity, pages) = (delegation::IDENTITY, shared.pages());
         let model = Model::Delegation(shared);
-        given.push(Synthetic::new(delegation::IDENTITY, bar, table, model)?);
+        given.push(Synthetic::new(identity, &pages, table, windows, model)?);
     }
     Ok(given)
 }
 
-/// The addresses of the next function behind those that are `given`.
-fn room(given: &[Synthetic]) -> Result<Range<GuestPhysical>, OutOfFrames> {
-    let offset = ROOM.saturating_mul(given.len() as u64);
-    let start = layout::SYNTHETIC.checked_add(offset);
-    let room = start.and_then(|start| Range::new(start, ROOM));
-    room.ok_or(OutOfFrames)
-}
-
 impl Synthetic {
-    /// Makes the function and maps the pages of its BAR, in their order, to the start of
-    /// `room`. Together they are a power of two, and fit.
+    /// Makes the function and maps the pages of its BAR, in their order, to the BAR's place.
+    /// Together they are a power of two.
     ///
     /// # Errors
-    /// No memory is left.
+    /// No memory or no place is left.
     fn new<F: Format>(
         mut identity: config_space::Synthetic<'_>,
-        (room, pages): (Range<GuestPhysical>, &[Pages]),
+        pages: &[Pages],
         table: &mut PageTable<F>,
+        windows: &mut Windows<GuestPhysical>,
         model: Model,
     ) -> Result<Self, BuildError<'static>> {
-        let mut at = room.start();
+        let sizes = pages.iter().map(|(host, _)| host.bytes());
+        let placed = windows.place(&Bar {
+            index: 0,
+            kind: BarKind::Memory32 {
+                prefetchable: false,
+            },
+            address: 0,
+            size: sizes.fold(0, u64::saturating_add),
+        });
+        let bar = placed.and_then(|bar| Range::new(GuestPhysical::new(bar.address), bar.size));
+        let bar = bar.ok_or(MapError::BeyondAddressWidth)?;
+        let mut at = bar.start();
         for (host, access) in pages {
             let kind = MemoryKind::WriteBack;
             table.map(&mut CoherentTables, at, *host, *access, kind)?;
             let next = at.checked_add(host.bytes());
             at = next.ok_or(MapError::BeyondAddressWidth)?;
         }
-        let bytes = at.checked_offset_from(room.start()).unwrap_or(0);
-        let bar = Range::new(room.start(), bytes).filter(|bar| room.encloses(*bar));
-        let bar = bar.ok_or(MapError::Misaligned)?;
-        identity.bars[0] = Some(Bar {
-            index: 0,
-            kind: BarKind::Memory32 {
-                prefetchable: false,
-            },
-            address: bar.start().as_u64(),
-            size: bar.bytes(),
-        });
+        identity.bars[0] = placed;
         let mut page = ImagePage::allocate()?;
         Ok(Self {
             layout: identity.build(&mut page),
@@ -124,11 +117,6 @@ impl Synthetic {
             bar,
             model,
         })
-    }
-
-    /// The memory that its BAR is.
-    pub const fn bar(&self) -> Range<GuestPhysical> {
-        self.bar
     }
 
     /// The page of its configuration space.

@@ -21,13 +21,13 @@ const BYSTANDER: u64 = 0x100_0000;
 const BYSTANDER_BYTES: u64 = 0x1_0000;
 /// Where the guest's memory ends.
 const RAM_END: u64 = 64 << 20;
-/// Nothing, the neighbour's memory in the machine, configuration space, the console's own
-/// registers, the local APIC, the highest address.
+/// Configuration space, the console's own registers, nothing, the neighbour's memory in the machine,
+/// the local APIC, the highest address.
 const OUTSIDE: [u64; 6] = [
     RAM_END,
+    RAM_END + 0x10_0000,
+    0x2000_0000,
     0x3000_0000,
-    0xb000_0000,
-    0xb010_0000,
     0xfee0_0000,
     !0xf,
 ];

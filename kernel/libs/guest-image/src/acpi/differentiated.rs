@@ -15,7 +15,7 @@ use addr::{GuestPhysical, Range};
 use super::fixed::POWER_BUTTON_INTERRUPT;
 use super::table::table;
 use super::{AcpiError, Description};
-use crate::layout::{ECAM, ECAM_BYTES};
+use crate::MemoryMap;
 
 /// The sleep type of soft off: what the guest writes to the sleep control register for it.
 const SOFT_OFF: u8 = 5;
@@ -33,7 +33,7 @@ const PRESSED: u8 = 0x80;
 pub(super) fn differentiated(description: &Description<'_>) -> Result<Vec<u8>, AcpiError> {
     let mut devices = Encoded::default();
     devices.add(&pci_root(description)?);
-    devices.add(&reserved());
+    devices.add(&reserved(description.map));
     devices.add(&serial_port());
     devices.add(&power_button());
     devices.add(&events());
@@ -94,9 +94,11 @@ fn add_window(resources: &mut Encoded, window: Range<GuestPhysical>) -> Result<(
 
 /// The motherboard resource that reserves the configuration space, as the PCI Firmware
 /// Specification 3.3 asks for (section 4.1.2 "MCFG Table Description", note 2).
-fn reserved() -> Encoded {
+fn reserved(map: &MemoryMap) -> Encoded {
     let mut resources = Encoded::default();
-    let (start, bytes) = (ECAM.as_u64() as u32, ECAM_BYTES as u32);
+    let ecam = map.ecam();
+    // It lies below 4 GiB.
+    let (start, bytes) = (ecam.start().as_u64() as u32, ecam.bytes() as u32);
     resources.add(&Memory32Fixed::new(true, start, bytes));
     device(
         "ECAM",

@@ -4,7 +4,6 @@ use addr::{GuestPhysical, Range};
 use thiserror::Error;
 
 use super::Description;
-use crate::layout::{ECAM, ECAM_BYTES};
 
 /// The most cores of a partition, as its plan has it.
 const CORES_LIMIT: usize = 64;
@@ -58,7 +57,7 @@ pub(super) fn check(description: &Description<'_>) -> Result<(), AcpiError> {
 /// Every window is apart from RAM, from the configuration space and from the other ones.
 fn check_windows(description: &Description<'_>) -> Result<(), AcpiError> {
     let ranges = || {
-        let given = description.map.ram().chain(Range::new(ECAM, ECAM_BYTES));
+        let given = description.map.ram().chain([description.map.ecam()]);
         given.chain(description.windows.iter().copied())
     };
     for (index, first) in ranges().enumerate() {

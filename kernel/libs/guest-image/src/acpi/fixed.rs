@@ -9,7 +9,8 @@ use addr::{ApicId, GuestPhysical};
 
 use super::table::{OEM_ID, OEM_REVISION, OEM_TABLE_ID, table};
 use super::{AcpiError, Description};
-use crate::layout::{ECAM, IO_APIC, LOCAL_APIC};
+use crate::MemoryMap;
+use crate::layout::{IO_APIC, LOCAL_APIC};
 
 /// I/O ports of the registers that a partition's guest may power itself off or reset with.
 pub mod port {
@@ -96,10 +97,10 @@ pub(super) fn interrupt_controllers(cores: &[ApicId]) -> Result<Vec<u8>, AcpiErr
 
 /// The memory-mapped configuration space table: bus 0 of segment 0 (PCI Firmware
 /// Specification 3.3, section 4.1.2 "MCFG Table Description").
-pub(super) fn configuration_space() -> Vec<u8> {
+pub(super) fn configuration_space(map: &MemoryMap) -> Vec<u8> {
     let mut body = Vec::new();
     body.qword(0);
-    body.qword(ECAM.as_u64());
+    body.qword(map.ecam().start().as_u64());
     body.word(0);
     body.byte(0);
     body.byte(0);

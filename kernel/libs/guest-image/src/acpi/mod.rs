@@ -53,7 +53,7 @@ pub fn tables(description: &Description<'_>) -> Result<Vec<u8>, AcpiError> {
     let entries = [
         block.add(&fixed::fixed_description(differentiated))?,
         block.add(&fixed::interrupt_controllers(description.cores)?)?,
-        block.add(&fixed::configuration_space())?,
+        block.add(&fixed::configuration_space(description.map))?,
         block.add(&fixed::affinity(description))?,
     ];
     let root = block.add(&fixed::extended_root(&entries))?;

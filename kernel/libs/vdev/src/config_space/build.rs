@@ -20,21 +20,23 @@ const DEVICE_CAPABILITIES_BITS: u32 = 0x1000_8fe7;
 /// MSI-X Message Control: only the size of the table.
 const MSIX_BITS: u32 = (pci_config::msix::CONTROL_TABLE_SIZE as u32) << 16;
 
-/// Fills `image` for the function whose own registers are `physical`, and says where the
-/// writable registers are. The function is not written to.
+/// Fills `image` for the function whose own registers are `physical` and whose `bars` the guest
+/// has at these addresses, and says where the writable registers are. The function is not
+/// written to.
 ///
 /// The image starts in the state after reset: nothing decodes, nothing is enabled.
-pub fn build(image: &mut impl Image, physical: &impl ConfigSpace, kind: &Kind) -> Layout {
+pub fn build(
+    image: &mut impl Image,
+    physical: &impl ConfigSpace,
+    kind: Kind,
+    bars: Bars,
+) -> Layout {
     for offset in (0_u16..).step_by(4).take(BYTES / 4) {
         image.write32(offset, 0);
     }
-    let (identity, bars) = match *kind {
-        Kind::Whole { bars } => (physical.read32(header::VENDOR_ID), bars),
-        Kind::Virtual {
-            vendor,
-            device,
-            bars,
-        } => (u32::from(device) << 16 | u32::from(vendor), bars),
+    let identity = match kind {
+        Kind::Whole => physical.read32(header::VENDOR_ID),
+        Kind::Virtual { vendor, device } => u32::from(device) << 16 | u32::from(vendor),
     };
     image.write32(header::VENDOR_ID, identity);
     image.write32(header::REVISION_ID, physical.read32(header::REVISION_ID));

@@ -84,9 +84,8 @@ fn nvme() -> ([u8; BYTES], Layout) {
     let kind = Kind::Virtual {
         vendor: 0x1b36,
         device: 0x10,
-        bars,
     };
-    let layout = build(&mut image, &virtual_function(), &kind);
+    let layout = build(&mut image, &virtual_function(), kind, bars);
     (image, layout)
 }
 
@@ -114,7 +113,7 @@ fn with_msi() -> ([u8; BYTES], Layout) {
         size: 32,
     });
     let mut image = [0; BYTES];
-    let layout = build(&mut image, &physical, &Kind::Whole { bars });
+    let layout = build(&mut image, &physical, Kind::Whole, bars);
     (image, layout)
 }
 
@@ -291,7 +290,7 @@ fn a_reset_of_msi_leaves_its_neighbour_alone() {
         (0xe4, 0x0000_8001),
     ]);
     let mut image = [0; BYTES];
-    let layout = build(&mut image, &physical, &Kind::Whole { bars: [None; 6] });
+    let layout = build(&mut image, &physical, Kind::Whole, [None; 6]);
     let fresh = image;
     assert_eq!(fresh.read32(0xe0), 0x0001_0010);
     layout.write(&mut image, 0xd4, 4, 0xfee0_0000);
@@ -366,7 +365,7 @@ proptest! {
         }
         let physical = Physical(RefCell::new(bytes));
         let mut image = [0; BYTES];
-        let layout = build(&mut image, &physical, &Kind::Whole { bars: [None; 6] });
+        let layout = build(&mut image, &physical, Kind::Whole, [None; 6]);
         let mut next = usize::from(image[0x34]);
         let mut steps = 0;
         while next != 0 {
