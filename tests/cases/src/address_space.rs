@@ -13,8 +13,8 @@ use crate::outside::{self, PAGE_BYTES, Registers};
 use crate::plans::{self, Guest};
 use crate::transcript::Transcript;
 
-/// The housekeeping core, the core of a partition that has stopped, and one without owner.
-const ROOT_MODE_CORES: [u32; 3] = [0, 2, 3];
+/// The housekeeping core, and the core of a partition that has stopped.
+const ROOT_MODE_CORES: [u32; 2] = [0, 2];
 /// Bulkhead's stacks are smaller than this.
 const MOST_STACK_PAGES: u64 = 16;
 /// Write protection holds in root mode too (`CR0.WP`), and no-execute means something
@@ -38,8 +38,8 @@ struct Mapped {
     end: u64,
 }
 
-/// While a guest runs, another has stopped and one core is nobody's, the page tables of all
-/// cores in root mode are looked at.
+/// While a guest runs and another has stopped, the page tables of all cores in root mode are
+/// looked at.
 pub fn is_never_writable_and_executable(bench: &Bench) -> Result<()> {
     let guests = [Guest::alpha("spin"), Guest::beta("hello").with_cores(&[2])];
     let mut emulator = plans::start(bench, &guests)?;
