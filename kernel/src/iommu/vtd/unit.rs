@@ -9,7 +9,7 @@ use vtd::registers::{
     ROOT_TABLE_ADDRESS,
 };
 use vtd::{
-    Capability, Change, Descriptor, ExtendedCapability, FaultRecord, FaultStatus, Global,
+    Capability, Change, Descriptor, DomainId, ExtendedCapability, FaultRecord, FaultStatus, Global,
     remapping, tables,
 };
 
@@ -91,10 +91,7 @@ impl Unit {
             .write_u64(ROOT_TABLE_ADDRESS, tables::root_table_address(root));
         self.carry_out(Change::On(Global::ROOT_TABLE))?;
         self.start_queue()?;
-        self.invalidate(&[
-            Descriptor::context_cache_global(),
-            Descriptor::iotlb_global(),
-        ])?;
+        self.invalidate(&Descriptor::FORGET_ALL)?;
         self.carry_out(Change::On(Global::TRANSLATION))?;
         let table = remapping::table_address(remapping);
         self.registers
@@ -163,6 +160,14 @@ impl Unit {
     pub fn invalidate(&self, descriptors: &[Descriptor]) -> Result<(), IommuError> {
         self.flush_write_buffer()?;
         self.queue.lock().submit(self.registers, descriptors)
+    }
+
+    /// Lets the unit forget what it has cached of the functions of a domain.
+    ///
+    /// # Errors
+    /// The unit does not answer.
+    pub fn forget(&self, domain: DomainId) -> Result<(), IommuError> {
+        self.invalidate(&Descriptor::forget(domain, self.capability))
     }
 
     /// Whether the unit has to be told even that an entry has become present: it may have cached
