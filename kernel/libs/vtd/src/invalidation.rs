@@ -6,7 +6,7 @@
 
 use addr::HostPhysical;
 
-use crate::DomainId;
+use crate::{Capability, DomainId};
 
 /// A descriptor of 128 bits, the low word first in memory.
 #[repr(transparent)]
@@ -35,28 +35,24 @@ impl Descriptor {
     /// The bytes of a descriptor.
     pub const BYTES: u64 = 16;
 
-    /// Forgets every context entry.
-    #[must_use]
-    pub const fn context_cache_global() -> Self {
-        Self([CONTEXT_CACHE | GLOBAL, 0])
-    }
+    /// Forgets every context entry, and every translation.
+    pub const FORGET_ALL: [Self; 2] = [
+        Self([CONTEXT_CACHE | GLOBAL, 0]),
+        Self([IOTLB | GLOBAL | DRAIN, 0]),
+    ];
 
-    /// Forgets the context entries of a domain.
+    /// What a unit is told when functions have come to reach `domain`, or have ceased to. In
+    /// caching mode it may have cached that they reach nothing, and tags that with domain 0
+    /// (section 6.1 "Caching Mode").
     #[must_use]
-    pub const fn context_cache_domain(domain: DomainId) -> Self {
-        Self([CONTEXT_CACHE | DOMAIN_SELECTIVE | domain_field(domain), 0])
-    }
-
-    /// Forgets every translation.
-    #[must_use]
-    pub const fn iotlb_global() -> Self {
-        Self([IOTLB | GLOBAL | DRAIN, 0])
-    }
-
-    /// Forgets the translations of a domain.
-    #[must_use]
-    pub const fn iotlb_domain(domain: DomainId) -> Self {
-        Self([IOTLB | DOMAIN_SELECTIVE | DRAIN | domain_field(domain), 0])
+    pub const fn forget(domain: DomainId, capability: Capability) -> [Self; 2] {
+        if capability.contains(Capability::CACHING_MODE) {
+            return Self::FORGET_ALL;
+        }
+        [
+            Self([CONTEXT_CACHE | DOMAIN_SELECTIVE | domain_field(domain), 0]),
+            Self([IOTLB | DOMAIN_SELECTIVE | DRAIN | domain_field(domain), 0]),
+        ]
     }
 
     /// Forgets every interrupt-remapping entry.
@@ -94,15 +90,18 @@ mod tests {
     const DOMAIN: DomainId = DomainId(0x12);
 
     #[test]
-    fn context_cache_descriptors() {
-        assert_eq!(Descriptor::context_cache_global().0, [0x11, 0]);
-        assert_eq!(Descriptor::context_cache_domain(DOMAIN).0, [0x12_0021, 0]);
+    fn what_a_unit_has_cached_of_one_domain_is_forgotten() {
+        let [context, iotlb] = Descriptor::forget(DOMAIN, Capability::WRITE_BUFFER_FLUSH);
+        assert_eq!(context.0, [0x12_0021, 0]);
+        // Drained.
+        assert_eq!(iotlb.0, [0x12_00e2, 0]);
     }
 
     #[test]
-    fn iotlb_descriptors_drain() {
-        assert_eq!(Descriptor::iotlb_global().0, [0xd2, 0]);
-        assert_eq!(Descriptor::iotlb_domain(DOMAIN).0, [0x12_00e2, 0]);
+    fn in_caching_mode_everything_is_forgotten() {
+        let forgotten = Descriptor::forget(DOMAIN, Capability::CACHING_MODE);
+        assert_eq!(forgotten, [Descriptor([0x11, 0]), Descriptor([0xd2, 0])]);
+        assert_eq!(forgotten, Descriptor::FORGET_ALL);
     }
 
     #[test]

@@ -24,6 +24,6 @@ pub mod tables;
 pub use dmar::{Dmar, DmarError};
 pub use faults::FaultRecord;
 pub use invalidation::Descriptor;
-pub use registers::{Capability, ExtendedCapability, FaultStatus, Global};
+pub use registers::{Capability, Change, ExtendedCapability, FaultStatus, Global};
 pub use remapping::InterruptRemappingEntry;
 pub use tables::{AddressWidth, ContextEntry, DomainId, RootEntry};

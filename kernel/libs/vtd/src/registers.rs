@@ -105,8 +105,7 @@ bitflags! {
 bitflags! {
     /// GCMD_REG and GSTS_REG (VT-d, sections 11.4.4.1 "Global Command Register" and 11.4.4.2
     /// "Global Status Register"): each bit of the status answers the command's of the same
-    /// number. One command at a time: start from [`Global::lasting`], change one bit, write,
-    /// wait for the status.
+    /// number. One command at a time: a [`Change`], then wait for the status.
     #[repr(transparent)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Global: u32 {
@@ -130,10 +129,13 @@ bitflags! {
 }
 
 impl Global {
+    /// What firmware may have left on and must be off before anything else is changed: the first
+    /// lets interrupts pass by the remapping table, the second is a queue of firmware's.
+    pub const LEFTOVERS: [Self; 2] = [Self::COMPATIBILITY_FORMAT, Self::QUEUED_INVALIDATION];
+
     /// The command that leaves everything as this status says it is: the bits that say what is
     /// on, not what to do once.
-    #[must_use]
-    pub const fn lasting(self) -> Self {
+    const fn lasting(self) -> Self {
         self.intersection(
             Self::COMPATIBILITY_FORMAT
                 .union(Self::INTERRUPT_REMAPPING)
@@ -141,6 +143,39 @@ impl Global {
                 .union(Self::ADVANCED_FAULT_LOG)
                 .union(Self::TRANSLATION),
         )
+    }
+}
+
+/// A change of one bit, by one command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// On, or done once, as a table's address is taken; the status then has the bit.
+    On(Global),
+    /// Off; the status has the bit no more.
+    Off(Global),
+    /// [`Global::WRITE_BUFFER_FLUSH`], whose bit the status has for as long as it takes.
+    Flush,
+}
+
+impl Change {
+    /// The command for a unit whose status is `status`.
+    #[must_use]
+    pub const fn command(self, status: Global) -> Global {
+        match self {
+            Self::On(bit) => status.lasting().union(bit),
+            Self::Off(bit) => status.lasting().difference(bit),
+            Self::Flush => status.lasting().union(Global::WRITE_BUFFER_FLUSH),
+        }
+    }
+
+    /// Whether a unit whose status is `status` has carried it out.
+    #[must_use]
+    pub const fn is_done(self, status: Global) -> bool {
+        match self {
+            Self::On(bit) => status.contains(bit),
+            Self::Off(bit) => !status.intersects(bit),
+            Self::Flush => !status.intersects(Global::WRITE_BUFFER_FLUSH),
+        }
     }
 }
 
@@ -223,6 +258,36 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_that_was_left_on_is_told_one_thing_at_a_time() {
+        let left = Global::TRANSLATION | Global::QUEUED_INVALIDATION | Global::COMPATIBILITY_FORMAT;
+        let take_over = Global::LEFTOVERS.map(Change::Off);
+        let ours = [
+            Change::Flush,
+            Change::On(Global::ROOT_TABLE),
+            Change::On(Global::QUEUED_INVALIDATION),
+        ];
+        let mut status = left;
+        for change in take_over.into_iter().chain(ours) {
+            assert!(
+                change == Change::Flush || !change.is_done(status),
+                "{change:?}"
+            );
+            let command = change.command(status);
+            let changed = command.symmetric_difference(status.lasting());
+            assert_eq!(changed.bits().count_ones(), 1, "{change:?}: {changed:?}");
+            status = (status | command) - (status.lasting() - command);
+            assert_eq!(change.is_done(status), change != Change::Flush);
+            // The buffer has been flushed.
+            status -= Global::WRITE_BUFFER_FLUSH;
+            assert!(change.is_done(status));
+        }
+        assert_eq!(
+            status,
+            Global::TRANSLATION | Global::QUEUED_INVALIDATION | Global::ROOT_TABLE
+        );
+    }
+
+    #[test]
     fn a_pending_fault_is_no_invalidation_error() {
         let status = FaultStatus::from_bits_retain(0x0302);
         assert!(status.contains(FaultStatus::PENDING));
@@ -230,6 +295,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_command_changes_no_other_bit(status: u32, number in 23_u32..32) {
+            let status = Global::from_bits_truncate(status);
+            let bit = Global::from_bits_truncate(1 << number);
+            for change in [Change::On(bit), Change::Off(bit), Change::Flush] {
+                let command = change.command(status);
+                let allowed = if change == Change::Flush { Global::WRITE_BUFFER_FLUSH } else { bit };
+                prop_assert!(allowed.contains(command.symmetric_difference(status.lasting())));
+            }
+        }
+
         #[test]
         fn any_capability_is_bounded(value: u64) {
             let capability = Capability::from_bits_retain(value);

@@ -140,13 +140,11 @@ impl Vtd {
     /// A unit does not answer: it may still know what the function reached.
     pub fn detach(&self, address: RequesterId) -> Result<(), IommuError> {
         self.contexts.lock().set(address, ContextEntry::ABSENT)?;
-        self.invalidate(&[
-            Descriptor::context_cache_global(),
-            Descriptor::iotlb_global(),
-        ])
+        self.invalidate(&Descriptor::FORGET_ALL)
     }
 
-    /// Blocks the functions of `domain`. Other domains keep what the units have cached.
+    /// Blocks the functions of `domain`. Other domains keep what the units have cached, but for
+    /// those in caching mode.
     ///
     /// # Errors
     /// A unit does not answer: it may still know what the functions reached.
@@ -161,8 +159,8 @@ impl Vtd {
 
     /// Lets the units forget what they have cached of a domain.
     fn forget(&self, domain: DomainId) -> Result<(), IommuError> {
-        let context = Descriptor::context_cache_domain(domain);
-        self.invalidate(&[context, Descriptor::iotlb_domain(domain)])
+        let mut units = self.units.iter();
+        units.try_for_each(|unit| unit.forget(domain))
     }
 
     fn invalidate(&self, descriptors: &[Descriptor]) -> Result<(), IommuError> {

@@ -39,8 +39,10 @@ impl InvalidationQueue {
         })
     }
 
-    /// Tells the unit where the queue is; the queue must be off.
+    /// Tells the unit where the queue is; the queue must be off. An error that an earlier queue
+    /// has left would stop this one, too.
     pub fn install(&mut self, registers: Registers) {
+        registers.write_u32(FAULT_STATUS, FaultStatus::INVALIDATION_ERRORS.bits());
         self.tail = 0;
         registers.write_u64(INVALIDATION_QUEUE_TAIL, 0);
         let queue = self.memory.range().start().as_u64();

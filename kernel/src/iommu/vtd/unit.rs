@@ -9,7 +9,8 @@ use vtd::registers::{
     ROOT_TABLE_ADDRESS,
 };
 use vtd::{
-    Capability, Descriptor, ExtendedCapability, FaultRecord, FaultStatus, Global, remapping, tables,
+    Capability, Change, Descriptor, DomainId, ExtendedCapability, FaultRecord, FaultStatus, Global,
+    remapping, tables,
 };
 
 use super::super::IommuError;
@@ -82,22 +83,22 @@ impl Unit {
     pub fn block(&self, root: HostPhysical, remapping: HostPhysical) -> Result<(), IommuError> {
         self.registers
             .write_u32(FAULT_EVENT_CONTROL, FAULT_EVENT_MASK);
+        for bit in Global::LEFTOVERS {
+            self.carry_out(Change::Off(bit))?;
+        }
         self.flush_write_buffer()?;
         self.registers
             .write_u64(ROOT_TABLE_ADDRESS, tables::root_table_address(root));
-        self.command_once(Global::ROOT_TABLE)?;
+        self.carry_out(Change::On(Global::ROOT_TABLE))?;
         self.start_queue()?;
-        self.invalidate(&[
-            Descriptor::context_cache_global(),
-            Descriptor::iotlb_global(),
-        ])?;
-        self.switch_on(Global::TRANSLATION)?;
+        self.invalidate(&Descriptor::FORGET_ALL)?;
+        self.carry_out(Change::On(Global::TRANSLATION))?;
         let table = remapping::table_address(remapping);
         self.registers
             .write_u64(INTERRUPT_REMAPPING_TABLE_ADDRESS, table);
-        self.command_once(Global::INTERRUPT_REMAPPING_TABLE)?;
+        self.carry_out(Change::On(Global::INTERRUPT_REMAPPING_TABLE))?;
         self.invalidate(&[Descriptor::interrupt_entry_cache_global()])?;
-        self.switch_on(Global::INTERRUPT_REMAPPING)?;
+        self.carry_out(Change::On(Global::INTERRUPT_REMAPPING))?;
         self.open_protected_memory()
     }
 
@@ -105,37 +106,18 @@ impl Unit {
         Global::from_bits_truncate(self.registers.read_u32(GLOBAL_STATUS))
     }
 
-    fn command(&self, command: Global) {
+    fn carry_out(&self, change: Change) -> Result<(), IommuError> {
+        let command = change.command(self.status());
         self.registers.write_u32(GLOBAL_COMMAND, command.bits());
-    }
-
-    fn command_once(&self, once: Global) -> Result<(), IommuError> {
-        self.command(self.status().lasting().union(once));
         self.wait("a command was not carried out", || {
-            self.status().contains(once)
+            change.is_done(self.status())
         })
     }
 
-    fn switch_on(&self, bit: Global) -> Result<(), IommuError> {
-        // Compatibility-format interrupts stay blocked whatever firmware had chosen.
-        let kept = self.status().lasting();
-        self.command(kept.difference(Global::COMPATIBILITY_FORMAT).union(bit));
-        self.wait("a function was not switched on", || {
-            self.status().contains(bit)
-        })
-    }
-
-    /// Starts the invalidation queue, after stopping one that firmware may have left on.
+    /// Starts the invalidation queue, which must be off.
     fn start_queue(&self) -> Result<(), IommuError> {
-        let queue = Global::QUEUED_INVALIDATION;
-        if self.status().contains(queue) {
-            self.command(self.status().lasting().difference(queue));
-            self.wait("the invalidation queue did not stop", || {
-                !self.status().contains(queue)
-            })?;
-        }
         self.queue.lock().install(self.registers);
-        self.switch_on(queue)
+        self.carry_out(Change::On(Global::QUEUED_INVALIDATION))
     }
 
     /// Units that must be asked to see what the CPU has written (CAP.RWBF).
@@ -143,11 +125,7 @@ impl Unit {
         if !self.can(Capability::WRITE_BUFFER_FLUSH) {
             return Ok(());
         }
-        let flush = Global::WRITE_BUFFER_FLUSH;
-        self.command(self.status().lasting().union(flush));
-        self.wait("the write buffer was not flushed", || {
-            !self.status().contains(flush)
-        })
+        self.carry_out(Change::Flush)
     }
 
     /// Switches off the protected memory regions that firmware may have set up for its own
@@ -182,6 +160,14 @@ impl Unit {
     pub fn invalidate(&self, descriptors: &[Descriptor]) -> Result<(), IommuError> {
         self.flush_write_buffer()?;
         self.queue.lock().submit(self.registers, descriptors)
+    }
+
+    /// Lets the unit forget what it has cached of the functions of a domain.
+    ///
+    /// # Errors
+    /// The unit does not answer.
+    pub fn forget(&self, domain: DomainId) -> Result<(), IommuError> {
+        self.invalidate(&Descriptor::forget(domain, self.capability))
     }
 
     /// Whether the unit has to be told even that an entry has become present: it may have cached
