@@ -62,6 +62,31 @@ impl Ram {
         Ok(())
     }
 
+    /// Writes the two 64-bit words at `offset`, a multiple of 8, in either order.
+    pub fn write_pair(&self, offset: u64, words: [u64; 2]) -> Result<(), OutOfRange> {
+        let pointer = self.pointer::<[u64; 2]>(offset)?;
+        // SAFETY: as for `write_u64`.
+        unsafe { ptr::write_volatile(pointer, words) };
+        Ok(())
+    }
+
+    /// Puts an entry of two 64-bit words, of which the first says in bit 0 that it is there, in
+    /// place of the one at `offset`; what its first word was. A device that reads meanwhile never
+    /// sees half of it: the first word is cleared before, and written last.
+    pub fn replace_entry(&self, offset: u64, [low, high]: [u64; 2]) -> Result<u64, OutOfRange> {
+        let first = self.pointer::<[u64; 2]>(offset)?.cast::<u64>();
+        // SAFETY: as for `read_u64`.
+        let before = unsafe { ptr::read_volatile(first) };
+        for (index, word) in [(0, 0), (1, high), (0, low)] {
+            // SAFETY: `pointer` has checked that both words lie in the range.
+            let place = unsafe { first.add(index) };
+            // SAFETY: as for `write_u64`.
+            unsafe { ptr::write_volatile(place, word) };
+        }
+        self.flush_line(offset);
+        Ok(before)
+    }
+
     /// Reads the aligned 16-bit word at `offset` bytes.
     pub fn read_u16(&self, offset: u64) -> Result<u16, OutOfRange> {
         let pointer = self.pointer::<u16>(offset)?;

@@ -76,11 +76,6 @@ fn is_present(table: &Ram, index: u8) -> bool {
     ContextEntry([low, 0]).is_present()
 }
 
-/// Writes an entry so that the unit never sees half of it: not present, high word, low word.
-fn write_entry(table: &Ram, index: u8, [low, high]: [u64; 2]) {
-    let offset = offset(index);
-    let _ = table.write_u64(offset, 0);
-    let _ = table.write_u64(offset.wrapping_add(8), high);
-    let _ = table.write_u64(offset, low);
-    table.flush_line(offset);
+fn write_entry(table: &Ram, index: u8, entry: [u64; 2]) {
+    let _ = table.replace_entry(offset(index), entry);
 }

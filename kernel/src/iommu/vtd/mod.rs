@@ -44,6 +44,8 @@ pub struct Vtd {
     units: Vec<Unit>,
     contexts: Mutex<Contexts>,
     remapping: Mutex<Remapping>,
+    /// Whether a unit may know that an interrupt-remapping entry is absent.
+    knows_absent_entries: bool,
     abilities: Abilities,
     dmar: Dmar<'static>,
 }
@@ -80,6 +82,7 @@ impl Vtd {
             abilities: Abilities::of(&units),
             contexts: Mutex::new(contexts),
             remapping: Mutex::new(remapping),
+            knows_absent_entries: units.iter().any(Unit::knows_absent_entries),
             units,
             dmar,
         })
@@ -187,7 +190,7 @@ impl Vtd {
         } = interrupt;
         let entry = InterruptRemappingEntry::fixed(vector, destination, requester);
         let was_present = self.remapping.lock().set(index, entry)?;
-        if was_present || self.units.iter().any(Unit::knows_absent_entries) {
+        if was_present || self.knows_absent_entries {
             self.forget_interrupt(index)?;
         }
         Ok(())

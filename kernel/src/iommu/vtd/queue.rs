@@ -77,10 +77,8 @@ impl InvalidationQueue {
 
     fn push(&mut self, descriptor: Descriptor) {
         let offset = self.tail_offset();
-        let [low, high] = descriptor.0;
         // The queue has 256 entries of 16 bytes, a page: no offset is outside.
-        let _ = self.memory.write_u64(offset, low);
-        let _ = self.memory.write_u64(offset.wrapping_add(8), high);
+        let _ = self.memory.write_pair(offset, descriptor.0);
         self.memory.flush_line(offset);
         self.tail = self.tail.wrapping_add(1);
     }

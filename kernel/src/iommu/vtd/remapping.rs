@@ -37,16 +37,9 @@ impl Remapping {
 
     /// Writes entry `index`; whether another one was present before. The caller invalidates.
     pub fn set(&mut self, index: u16, entry: InterruptRemappingEntry) -> Result<bool, IommuError> {
-        let [low, high] = entry.0;
         let offset = u64::from(index).wrapping_mul(ENTRY_BYTES);
-        let high_offset = offset.wrapping_add(8);
-        let before = self.memory.read_u64(offset).unwrap_or(0);
-        // The unit may look between two writes: the present bit goes first and comes last.
-        for (offset, word) in [(offset, 0), (high_offset, high), (offset, low)] {
-            let written = self.memory.write_u64(offset, word);
-            written.map_err(|_| IommuError::OutOfInterrupts)?;
-        }
-        self.memory.flush_line(offset);
+        let before = self.memory.replace_entry(offset, entry.0);
+        let before = before.map_err(|_| IommuError::OutOfInterrupts)?;
         Ok(InterruptRemappingEntry([before, 0]).is_present())
     }
 }
