@@ -21,7 +21,7 @@ pub enum ModuleError {
     )]
     Absent,
     /// The module is not a bundle.
-    #[error("the boot module: {0}; make it again with `bulkhead plan compile`")]
+    #[error("{0}; make it again with this version's `bulkhead plan compile`")]
     Bundle(BundleError),
     /// The bundle's plan would not fit the boot heap once it is decoded.
     #[error(
@@ -30,7 +30,7 @@ pub enum ModuleError {
     )]
     TooLarge(usize),
     /// The bundle's plan cannot be read.
-    #[error("the plan: {0}")]
+    #[error("{0}; make it again with this version's `bulkhead plan compile`")]
     Plan(DecodeError),
 }
 

@@ -130,7 +130,8 @@ impl Runner {
         };
         let tasks: Vec<_> = cases.iter().filter(wanted).flat_map(on_all).collect();
         let outcomes: Vec<_> = tasks.iter().map(|_| Outcome::new()).collect();
-        println!("\nrunning {} emulator cases", tasks.len());
+        let plural = if tasks.len() == 1 { "" } else { "s" };
+        println!("\nrunning {} emulator case{plural}", tasks.len());
         let queue = Mutex::new(tasks.iter().zip(&outcomes));
         thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {

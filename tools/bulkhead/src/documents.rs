@@ -20,7 +20,8 @@ pub fn completions(shell: Shell) -> ExitCode {
 
 /// Writes a manual page for each command.
 pub fn man(folder: &Path) -> ExitCode {
-    let written = clap_mangen::generate_to(Arguments::command(), folder);
+    let made = std::fs::create_dir_all(folder);
+    let written = made.and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
     let written = written
         .map_err(|error| Problem::here(format!("cannot write to {}: {error}", folder.display())));
     output::status(written, Format::Text)

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use mgmt_proto::{Error, State, VERSION};
+use shared_ring::{DEVICE_ID, VENDOR_ID};
 
 use crate::channel::Address;
 
@@ -160,9 +162,32 @@ fn occupation(address: &Address) -> String {
     }
 }
 
+/// What is wrong with an address that cannot be opened.
+fn unopened(address: &Address, error: &io::Error) -> String {
+    match (address, error.kind()) {
+        (Address::Pci(function), io::ErrorKind::NotFound) => {
+            let place = function.as_ref().map(|function| format!(" at {function}"));
+            format!(
+                "no management function ({VENDOR_ID:04x}:{DEVICE_ID:04x}){}",
+                place.unwrap_or_default()
+            )
+        }
+        (Address::Pci(Some(function)), io::ErrorKind::InvalidFilename) => {
+            format!("{function:?} is no PCI function")
+        }
+        (Address::Unix(path), io::ErrorKind::InvalidInput) => {
+            format!("{} is no socket", path.display())
+        }
+        _ => format!("cannot open {address}: {error}"),
+    }
+}
+
 /// What to do about an address that cannot be opened.
 fn opening(address: &Address, error: io::ErrorKind) -> String {
     match (address, error) {
+        (Address::Serial(path), io::ErrorKind::NotFound) if is_host_and_port(path) => {
+            return format!("did you mean tcp:{}?", path.display());
+        }
         (Address::Serial(_), io::ErrorKind::NotFound) => {
             "plug the adapter in; `ls /dev/ttyS* /dev/ttyUSB* /dev/ttyACM*` shows what is there"
         }
@@ -184,14 +209,23 @@ fn opening(address: &Address, error: io::ErrorKind) -> String {
         }
         (Address::Unix(_), _) => "is this the emulator's socket?",
         (Address::Pci(_), io::ErrorKind::NotFound) => {
-            "the plan gives this partition no rights: name others in its `may_see` or `may_control`"
+            "is this a guest of Bulkhead, and does its plan have `may_see` or `may_control`?"
         }
+        (Address::Pci(_), io::ErrorKind::InvalidFilename) => "write `pci` or `pci:00:1f.0`",
         (Address::Pci(_), io::ErrorKind::PermissionDenied) => {
             "become root; where the kernel is locked down (secure boot) not even root may"
         }
         (Address::Pci(_), _) => "is this the channel's function? `--to pci` finds it",
     }
     .to_owned()
+}
+
+/// Whether somebody has left out what says that it is a host and a port.
+fn is_host_and_port(path: &Path) -> bool {
+    let parts = path.to_str().and_then(|text| text.rsplit_once(':'));
+    parts.is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
+    })
 }
 
 /// What to look at when nothing comes.
@@ -288,7 +322,7 @@ impl fmt::Display for Problem {
             Self::Busy { address } => {
                 write!(formatter, "{address} is in use by another program")
             }
-            Self::Open { address, error } => write!(formatter, "cannot open {address}: {error}"),
+            Self::Open { address, error } => write!(formatter, "{}", unopened(address, error)),
             Self::Lost { address, error } => write!(formatter, "lost {address}: {error}"),
             Self::Silent { address } => write!(formatter, "no answer on {address}"),
             Self::Noise { address, bytes } => write!(

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use addr::ApicId;
+
 /// A time as its two largest units: `3 d 4 h`, `12 min 4 s`, `4.2 s`.
 pub fn duration(milliseconds: u64) -> String {
     let time = Duration::from_millis(milliseconds);
@@ -51,6 +53,11 @@ pub fn ranges(numbers: impl IntoIterator<Item = u32>) -> String {
         one => one.iter().map(u32::to_string).collect(),
     });
     texts.collect::<Vec<_>>().join(",")
+}
+
+/// Cores by their APIC IDs.
+pub fn cores(cores: &[ApicId]) -> String {
+    ranges(cores.iter().map(|core| core.0))
 }
 
 /// Where a column's text stands.

@@ -49,14 +49,15 @@ fn bash_completes_commands_and_their_arguments() {
 
 #[test]
 fn each_command_has_its_manual_page() {
-    let folder = tempfile::tempdir().unwrap();
-    bulkhead(&["man", folder.path().to_str().unwrap()]);
+    let above = tempfile::tempdir().unwrap();
+    let folder = above.path().join("share/man1");
+    bulkhead(&["man", folder.to_str().unwrap()]);
     for (page, text) in [
         ("bulkhead.1", "top"),
         ("bulkhead-ctl-replace.1", "goes on where it stopped"),
         ("bulkhead-plan-show.1", "picture"),
     ] {
-        let page = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        let page = std::fs::read_to_string(folder.join(page)).unwrap();
         assert!(page.contains(text), "{page}");
     }
 }

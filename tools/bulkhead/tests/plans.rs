@@ -198,6 +198,13 @@ fn wrong_usage_and_unwritable_output_are_exit_status_two() {
         bulkhead(&["check", "--colour"], example).status.code(),
         Some(2)
     );
+    let folder = bulkhead(&["compile", "-o", "/tmp"], example);
+    assert_eq!(folder.status.code(), Some(2));
+    let text = String::from_utf8(folder.stderr).unwrap();
+    assert!(
+        text.contains("/tmp is a folder\n  = remedy: name a file"),
+        "{text}"
+    );
     let unwritable = bulkhead(&["compile", "-o", "/no/such/directory/x"], example);
     assert_eq!(unwritable.status.code(), Some(2));
 }

@@ -40,6 +40,7 @@ use bench::compare::Rival;
 use course::End;
 use machine::Choice;
 use paths::Paths;
+use test::Wanted;
 
 /// The machines that tests run on: those that need nothing of the host.
 const TESTED: [Choice; 2] = [Choice::Qemu, Choice::Bochs];
@@ -89,6 +90,9 @@ enum Task {
         /// Only the emulator cases
         #[arg(long)]
         cases: bool,
+        /// Run nothing: name the emulator cases
+        #[arg(long)]
+        list: bool,
         /// The emulator cases on this machine alone, instead of on QEMU and Bochs
         #[arg(long, value_name = "NAME")]
         machine: Option<Choice>,
@@ -123,7 +127,7 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         elf: Option<PathBuf>,
     },
-    /// What continuous integration runs: lint, test, run --check on QEMU and on Bochs
+    /// What continuous integration runs: lint, test, run --check on QEMU and on Bochs, bench --gate
     Prepush,
 }
 
@@ -182,12 +186,20 @@ fn execute(task: &Task) -> Result<bool> {
             }
         }
         Task::Test {
+            filter, list: true, ..
+        } => test::list(filter.as_deref()).map(|()| true),
+        Task::Test {
             filter,
             cases,
             machine,
+            ..
         } => {
             let machines = machine.map_or_else(|| TESTED.to_vec(), |machine| vec![machine]);
-            test::run(&paths, filter.as_deref(), *cases, &machines)
+            let wanted = Wanted {
+                filter: filter.as_deref(),
+                only_cases: *cases,
+            };
+            test::run(&paths, wanted, &machines)
         }
         Task::Bench(arguments) => bench(&paths, *arguments),
         Task::Soak {
@@ -252,8 +264,27 @@ fn prepush(paths: &Paths) -> Result<bool> {
         check::run(paths, &prepared, check::DEFAULT_LIMIT_SECONDS)
     };
     Ok(lint::run(paths)?
-        && test::run(paths, None, false, &TESTED)?
+        && test::run(paths, Wanted::default(), &TESTED)?
         && holds(Choice::Qemu)?
         && holds(Choice::Bochs)?
         && bench(paths, bench::Arguments::GATE)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_run_that_stays_is_not_unattended() {
+        let parse = |words: &[&str]| Arguments::try_parse_from([&["xtask", "run"], words].concat());
+        assert!(parse(&["--stay"]).is_ok());
+        assert!(parse(&["--stay", "--check"]).is_err());
+    }
 }

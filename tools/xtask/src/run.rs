@@ -1,7 +1,7 @@
 //! `cargo xtask run`: prepares everything, boots Bulkhead, and shows the partitions'
 //! consoles, told apart.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,6 +51,10 @@ pub struct Prepared {
 
 /// Builds and makes what a run of `plan`, or of the machine's example, needs.
 pub fn prepare(paths: &Paths, machine: Choice, plan: Option<&Path>) -> Result<Prepared> {
+    if let Some(plan) = plan {
+        // Better now than after minutes of building.
+        File::open(plan).with_context(|| format!("the plan {}", plan.display()))?;
+    }
     let toolchain = setup::run(paths)?;
     let platform = machine.provide(paths)?;
     bare::build_kernel(paths, &toolchain)?;
@@ -262,6 +266,15 @@ mod tests {
         assert_eq!(shown(false, "[alpha] hello"), "[alpha] hello\n");
         assert_eq!(shown(false, "SeaBIOS"), "SeaBIOS\n");
         assert!(shown(true, "[alpha] hello").contains("\x1b["));
+    }
+
+    #[test]
+    fn a_plan_that_is_not_there_is_named_before_anything_is_built() {
+        let paths = Paths::find().unwrap();
+        let plan = Some(Path::new("no-such-plan.toml"));
+        let error = prepare(&paths, Choice::Qemu, plan).unwrap_err();
+        let text = format!("{error:#}");
+        assert_eq!(text.matches("no-such-plan.toml").count(), 1, "{text}");
     }
 
     #[test]

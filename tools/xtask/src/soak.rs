@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, IsTerminal};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use cases::soak::{self, Kind, Order, Outcome};
 use harness::Bench;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,6 +35,10 @@ const REPORTS: u32 = 20;
 
 /// Restarts the bare guest and the stock Linux so often, and returns whether all was right.
 pub fn run(paths: &Paths, machine: Choice, restarts: [u32; 2], format: Format) -> Result<bool> {
+    ensure!(
+        restarts.iter().any(|count| *count > 0),
+        "nothing to do: --tiny and --linux are both 0"
+    );
     let toolchain = setup::run(paths)?;
     let platform = machine.provide(paths)?;
     let bench = Bench {
@@ -92,4 +96,16 @@ fn bar(restarts: u32) -> Result<ProgressBar> {
     let bar = ProgressBar::new(restarts.into());
     bar.set_style(ProgressStyle::with_template(template)?);
     Ok(bar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_restarts_at_all_are_nothing_to_do() {
+        let paths = Paths::find().unwrap();
+        let error = run(&paths, Choice::Qemu, [0, 0], Format::Table).unwrap_err();
+        assert!(error.to_string().contains("nothing to do"));
+    }
 }

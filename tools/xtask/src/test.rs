@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 use harness::runner::Tally;
 use harness::{Bench, Platform, Runner};
 
@@ -19,33 +19,74 @@ use crate::toolchain::Toolchain;
 /// How many cases run at once: each has four processors to emulate.
 const JOBS: usize = 2;
 
-/// Runs the tests whose names contain `filter` and returns whether all passed.
-pub fn run(
-    paths: &Paths,
-    filter: Option<&str>,
-    only_cases: bool,
-    machines: &[Choice],
-) -> Result<bool> {
+/// Which tests are run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Those whose name contains this; all without it.
+    pub filter: Option<&'a str>,
+    /// No host tests.
+    pub only_cases: bool,
+}
+
+impl Wanted<'_> {
+    /// The emulator cases among them.
+    fn cases(self) -> impl Iterator<Item = &'static str> {
+        let names = cases::ALL.iter().map(|case| case.name);
+        names.filter(move |name| self.filter.is_none_or(|filter| name.contains(filter)))
+    }
+
+    /// That there are none.
+    fn none(self) -> Error {
+        let what = if self.only_cases {
+            "case"
+        } else {
+            "test or case"
+        };
+        let name = self.filter.unwrap_or_default();
+        anyhow!("no {what} has `{name}` in its name; `cargo xtask test --list` names the cases")
+    }
+}
+
+/// Names the emulator cases whose names contain `filter`.
+pub fn list(filter: Option<&str>) -> Result<()> {
+    let wanted = Wanted {
+        filter,
+        only_cases: true,
+    };
+    let names: Vec<_> = wanted.cases().collect();
+    ensure!(!names.is_empty(), wanted.none());
+    for name in names {
+        println!("{name}");
+    }
+    Ok(())
+}
+
+/// Runs the tests that are wanted and returns whether all passed.
+pub fn run(paths: &Paths, wanted: Wanted<'_>, machines: &[Choice]) -> Result<bool> {
+    // The host tests' names are known only once they are built; the cases' are at once.
+    let has_cases = wanted.cases().next().is_some();
+    ensure!(has_cases || !wanted.only_cases, wanted.none());
     let toolchain = setup::run(paths)?;
     let mut tally = Tally::default();
-    if !only_cases {
-        add(&mut tally, test_host(paths, filter)?);
+    if !wanted.only_cases {
+        add(&mut tally, test_host(paths, wanted.filter)?);
     }
-    match test_emulated(paths, &toolchain, filter, machines) {
-        Ok(part) => add(&mut tally, part),
-        Err(error) => {
-            println!("the emulator cases could not be run: {error:#}");
-            add(
-                &mut tally,
-                Tally {
-                    passed: 0,
-                    failed: 1,
-                },
-            );
-        }
+    if has_cases {
+        let part = test_emulated(paths, &toolchain, wanted.filter, machines);
+        add(&mut tally, part.unwrap_or_else(not_run));
     }
+    ensure!(tally.passed > 0 || tally.failed > 0, wanted.none());
     println!("\n{}", tally.line());
     Ok(tally.failed == 0 && tally.passed > 0)
+}
+
+/// Cases that could not be run count as one that failed.
+fn not_run(error: Error) -> Tally {
+    println!("the emulator cases could not be run: {error:#}");
+    Tally {
+        passed: 0,
+        failed: 1,
+    }
 }
 
 /// Builds what the emulator cases need, and runs them.
@@ -153,5 +194,30 @@ mod tests {
         };
         assert_eq!(parse_result(line), Some(expected));
         assert_eq!(parse_result("test a::b ... ok"), None);
+    }
+
+    #[test]
+    fn a_name_that_no_case_has_is_refused_before_anything_is_built() {
+        let wanted = |filter| Wanted {
+            filter: Some(filter),
+            only_cases: true,
+        };
+        assert_eq!(
+            wanted("denied_msr").cases().collect::<Vec<_>>(),
+            ["denied_msr"]
+        );
+        let paths = Paths::find().unwrap();
+        let error = run(&paths, wanted("no such case"), &[]).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("no case has `no such case` in its name"),
+            "{text}"
+        );
+        assert!(list(Some("no such case")).is_err());
+    }
+
+    #[test]
+    fn all_cases_are_wanted_without_a_filter() {
+        assert_eq!(Wanted::default().cases().count(), cases::ALL.len());
     }
 }

@@ -50,7 +50,7 @@ pub enum BundleError {
     #[error("the boot module is no bundle")]
     NotABundle,
     /// The bundle is of another version of the format.
-    #[error("the bundle has format version {0}, this is for version {BUNDLE_VERSION}")]
+    #[error("the bundle has format version {0}, this Bulkhead takes {BUNDLE_VERSION}")]
     Version(u32),
     /// The bundle has more bytes, by its header, than there are.
     #[error("the bundle is cut off")]

@@ -22,15 +22,13 @@ pub(crate) const MAGIC: [u8; 8] = *b"BLKHPLAN";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// The bytes do not start as a plan does.
-    #[error("these bytes are no compiled plan")]
+    #[error("the bundle's first entry is no compiled plan")]
     NotAPlan,
     /// The plan is of another version of the format.
-    #[error(
-        "the plan has format version {0}, this is for version {FORMAT_VERSION}: compile it again"
-    )]
+    #[error("the bundle's plan has format version {0}, this Bulkhead takes {FORMAT_VERSION}")]
     Version(u32),
     /// The plan does not have the length that its header says.
-    #[error("the plan is cut off or has bytes behind its end")]
+    #[error("the bundle's plan is cut off or has bytes behind its end")]
     Length,
     /// The plan's checksum is wrong.
     #[error("the plan's checksum is wrong")]
@@ -78,6 +76,7 @@ fn split_number(bytes: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
     use alloc::vec::Vec;
 
     use proptest::prelude::*;
@@ -99,6 +98,10 @@ mod tests {
         assert_eq!(with(0, 1), Err(DecodeError::NotAPlan));
         assert_eq!(with(8, 1), Err(DecodeError::Version(2)));
         assert_eq!(with(25, 1), Err(DecodeError::Checksum));
+        assert_eq!(
+            DecodeError::Version(2).to_string(),
+            "the bundle's plan has format version 2, this Bulkhead takes 3"
+        );
     }
 
     /// Puts a header with the right length and checksum before `encoding`.

@@ -35,7 +35,10 @@ pub fn check() -> Result<(), Missing> {
         );
     }
     match capabilities().missing() {
-        Some(what) => missing(what, "Bulkhead needs it; use a CPU that has it"),
+        Some(what) => missing(
+            what,
+            "use a CPU that has it, or under QEMU use -cpu EPYC-Rome,+x2apic",
+        ),
         None => Ok(()),
     }
 }

@@ -14,6 +14,9 @@ Exit status:
   1  the machine refuses it, or it did not come to its end
   2  wrong usage, or the machine cannot be reached";
 
+/// The shortest time that is waited for anything.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 /// Where the machine is.
 #[derive(Debug, Args)]
 pub struct Channel {
@@ -25,14 +28,16 @@ pub struct Channel {
     #[arg(long, default_value_t = 115_200, global = true)]
     baud: u32,
     /// How long an answer may take, five tries together.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, global = true)]
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = period, global = true)]
     timeout: Duration,
 }
 
 impl Channel {
     /// How to reach the machine.
     pub fn connection(&self) -> Result<Connection, Problem> {
-        let address = self.to.clone().ok_or_else(|| {
+        // An empty variable is as good as none.
+        let said = self.to.clone().filter(|to| !to.to_string().is_empty());
+        let address = said.ok_or_else(|| {
             Problem::here(
                 "where is the machine? Say --to ADDRESS, or set BULKHEAD_CHANNEL, to a serial \
                  device, tcp:HOST:PORT or unix:PATH; in a partition that may manage others, to pci",
@@ -177,7 +182,7 @@ pub struct Top {
     #[command(flatten)]
     pub channel: Channel,
     /// How often the partitions are asked for.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = period)]
     pub interval: Duration,
 }
 
@@ -202,4 +207,13 @@ pub enum Part {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// A time in which something can happen.
+fn period(text: &str) -> Result<Duration, String> {
+    let period = seconds(text)?;
+    if period < SHORTEST {
+        return Err(format!("at least {}", SHORTEST.as_secs_f64()));
+    }
+    Ok(period)
 }

@@ -45,7 +45,7 @@ pub enum Command {
     },
     /// Write the manual pages.
     Man {
-        /// The folder that they go to.
+        /// The folder that they go to. It is made if it is not there.
         folder: PathBuf,
     },
 }

@@ -1,10 +1,11 @@
 //! The line to a machine: a serial device, a TCP connection, a UNIX socket, or the memory that a
 //! partition shares with it.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -131,6 +132,10 @@ fn open_tcp(host: &str) -> io::Result<TcpStream> {
 }
 
 fn open_unix(path: &Path) -> io::Result<UnixStream> {
+    // Connecting to something else is refused as if nobody listened.
+    if fs::metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let stream = UnixStream::connect(path)?;
     stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
     Ok(stream)

@@ -11,11 +11,14 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use addr::RequesterId;
 use shared_ring::{CAPABILITY, DEVICE_ID, End, PAGE_BYTES, Pages, VENDOR_ID};
 use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory};
 
 /// Where Linux has the PCI functions.
 const FUNCTIONS: &str = "/sys/bus/pci/devices";
+/// The domain of a function whose address does not say one.
+const DOMAIN: &str = "0000";
 /// Where a function's configuration space has the place of the first capability.
 const CAPABILITIES_POINTER: usize = 0x34;
 /// Capabilities are in the first 256 bytes, and none is shorter than a doubleword.
@@ -88,8 +91,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Opens the function at the address `wanted`, such as `0000:00:1f.0`, or the one that there
-    /// is.
+    /// Opens the function at the address `wanted`, such as `00:1f.0`, or the one that there is.
     pub fn open(wanted: Option<&str>) -> io::Result<Self> {
         let functions = Path::new(FUNCTIONS);
         Self::open_function(&find(functions, wanted)?)
@@ -154,7 +156,7 @@ impl Ring {
 /// The folder of the function at `wanted`, or of the one that says it is the channel's.
 fn find(functions: &Path, wanted: Option<&str>) -> io::Result<PathBuf> {
     if let Some(address) = wanted {
-        let function = functions.join(address);
+        let function = functions.join(file_name(address)?);
         return if is_channel(&function)? {
             Ok(function)
         } else {
@@ -168,6 +170,23 @@ fn find(functions: &Path, wanted: Option<&str>) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::NotFound.into())
+}
+
+/// What Linux calls the function at `address`: the domain may be left out, as elsewhere. A path
+/// leads to a function itself.
+fn file_name(address: &str) -> io::Result<String> {
+    if address.contains('/') {
+        return Ok(address.to_owned());
+    }
+    let (domain, function) = match address.split_once(':') {
+        Some((domain, rest)) if rest.contains(':') => (domain, rest),
+        _ => (DOMAIN, address),
+    };
+    let is_domain = domain.len() == DOMAIN.len() && u16::from_str_radix(domain, 16).is_ok();
+    match function.parse::<RequesterId>() {
+        Ok(function) if is_domain => Ok(format!("{domain}:{function}")),
+        _ => Err(io::ErrorKind::InvalidFilename.into()),
+    }
 }
 
 /// Whether the function is the channel's: by its IDs, which are nobody's, and by the capability

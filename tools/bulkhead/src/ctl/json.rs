@@ -37,7 +37,20 @@ pub fn channel(channel: &Channel) -> Value {
     })
 }
 
-pub fn summary(summary: &Summary) -> Value {
+/// A partition in a list: its cores are counted as well as named.
+pub fn listed(shown: &Shown) -> Value {
+    let mut value = summary(&shown.summary);
+    if let Value::Object(fields) = &mut value {
+        fields.insert("core_ids".into(), core_ids(shown));
+    }
+    value
+}
+
+fn core_ids(shown: &Shown) -> Value {
+    shown.cores.iter().map(|core| core.0).collect()
+}
+
+fn summary(summary: &Summary) -> Value {
     json!({
         "name": summary.name.as_str(),
         "state": summary.state.name(),
@@ -53,8 +66,7 @@ pub fn summary(summary: &Summary) -> Value {
 pub fn shown(shown: &Shown, counted: &Counters) -> Value {
     let mut value = summary(&shown.summary);
     if let Value::Object(fields) = &mut value {
-        let cores: Vec<_> = shown.cores.iter().map(|core| core.0).collect();
-        fields.insert("cores".into(), json!(cores));
+        fields.insert("cores".into(), core_ids(shown));
         let functions: Vec<_> = shown.functions.iter().map(function).collect();
         fields.insert("functions".into(), json!(functions));
         let images: Vec<_> = shown.images.iter().map(image).collect();

@@ -19,10 +19,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// `bulkhead ctl start`
 pub fn start(client: &mut Client, starting: &Starting, format: Format) -> Result<(), Problem> {
-    let partition = client.find(&starting.partition)?.name;
+    let summary = client.find(&starting.partition)?;
+    let partition = summary.name;
     let order = Order {
         request: Request::Start { partition },
         partition,
+        before: summary.state,
         goal: State::Running,
         patience: (!starting.no_wait).then_some(PATIENCE),
     };
@@ -31,13 +33,15 @@ pub fn start(client: &mut Client, starting: &Starting, format: Format) -> Result
 
 /// `bulkhead ctl stop`
 pub fn stop(client: &mut Client, stopping: &Stopping, format: Format) -> Result<(), Problem> {
-    let partition = client.find(&stopping.partition)?.name;
+    let summary = client.find(&stopping.partition)?;
+    let partition = summary.name;
     let order = Order {
         request: Request::Stop {
             partition,
             manner: manner(stopping),
         },
         partition,
+        before: summary.state,
         goal: State::Stopped,
         patience: patience_beyond(stopping),
     };
@@ -46,13 +50,15 @@ pub fn stop(client: &mut Client, stopping: &Stopping, format: Format) -> Result<
 
 /// `bulkhead ctl restart`
 pub fn restart(client: &mut Client, stopping: &Stopping, format: Format) -> Result<(), Problem> {
-    let partition = client.find(&stopping.partition)?.name;
+    let summary = client.find(&stopping.partition)?;
+    let partition = summary.name;
     let order = Order {
         request: Request::Restart {
             partition,
             manner: manner(stopping),
         },
         partition,
+        before: summary.state,
         goal: State::Running,
         patience: patience_beyond(stopping),
     };
@@ -76,6 +82,8 @@ fn patience_beyond(stopping: &Stopping) -> Option<Duration> {
 struct Order {
     request: Request<'static>,
     partition: Name,
+    /// What it was.
+    before: State,
     goal: State,
     patience: Option<Duration>,
 }
@@ -111,6 +119,7 @@ impl Order {
             }
             if from >= events.end {
                 if self.is_fulfilled(client)? {
+                    self.say_already();
                     return Ok(());
                 }
                 thread::sleep(PAUSE);
@@ -126,6 +135,17 @@ impl Order {
             return Ok(false);
         }
         Ok(client.find(self.partition.as_str())?.state == self.goal)
+    }
+
+    /// Says that the order had nothing to change, if it was so.
+    fn say_already(&self) {
+        if self.before == self.goal {
+            let what = match self.goal {
+                State::Running => "runs",
+                _ => "is stopped",
+            };
+            output::note(&format!("{} {what} already", self.partition));
+        }
     }
 
     /// What a refusal means for this order.

@@ -1,42 +1,44 @@
 //! `bulkhead ctl list`.
 
-use mgmt_proto::Summary;
 use serde_json::json;
 
 use super::json;
-use crate::channel::Client;
+use crate::channel::{Client, Shown};
 use crate::output::{self, Format};
 use crate::problem::Problem;
 use crate::text::{self, Align};
 
 pub fn list(client: &mut Client, format: Format) -> Result<(), Problem> {
     let partitions = client.partitions()?;
+    let shown = partitions.iter().map(|one| client.show(one.name));
+    let partitions = shown.collect::<Result<Vec<_>, _>>()?;
     let text = match format {
         Format::Text => table(&partitions),
         Format::Json => {
-            let partitions: Vec<_> = partitions.iter().map(json::summary).collect();
+            let partitions: Vec<_> = partitions.iter().map(json::listed).collect();
             json!({ "partitions": partitions }).to_string()
         }
     };
     output::line(&text)
 }
 
-fn table(partitions: &[Summary]) -> String {
+fn table(partitions: &[Shown]) -> String {
     let headings = [
         ("NAME", Align::Left),
         ("STATE", Align::Left),
         ("FOR", Align::Right),
-        ("CORES", Align::Right),
+        ("CORES", Align::Left),
         ("MEMORY", Align::Right),
         ("RESTARTS", Align::Right),
         ("LAST STOP", Align::Left),
     ];
-    let row = |one: &Summary| {
+    let row = |shown: &Shown| {
+        let one = &shown.summary;
         [
             one.name.to_string(),
             one.state.to_string(),
             text::duration(one.in_state_milliseconds),
-            one.cores.to_string(),
+            text::cores(&shown.cores),
             text::size(one.memory_bytes),
             one.restarts.to_string(),
             one.last_stop

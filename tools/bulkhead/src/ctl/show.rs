@@ -87,7 +87,7 @@ fn describe(shown: &Shown, counters: &Counters) -> String {
         ("state", state),
         ("last stop", last_stop.unwrap_or_else(|| "none".into())),
         ("restarts", summary.restarts.to_string()),
-        ("cores", text::list(&shown.cores)),
+        ("cores", text::cores(&shown.cores)),
         ("memory", text::size(summary.memory_bytes)),
         (
             "functions",

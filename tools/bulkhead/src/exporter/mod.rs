@@ -28,9 +28,7 @@ pub fn run(arguments: &Exporter) -> ExitCode {
 
 fn try_run(arguments: &Exporter) -> Result<(), Problem> {
     let connection = arguments.channel.connection()?;
-    let server = Server::http(&arguments.listen).map_err(|error| {
-        Problem::here(format!("cannot listen on {}: {error}", arguments.listen))
-    })?;
+    let server = listen(&arguments.listen)?;
     output::note(&format!("http://{}{PATH}", server.server_addr()));
     for request in server.incoming_requests() {
         // Who asked may have gone; the next one has not.
@@ -39,9 +37,30 @@ fn try_run(arguments: &Exporter) -> Result<(), Problem> {
     Ok(())
 }
 
+fn listen(address: &str) -> Result<Server, Problem> {
+    Server::http(address).map_err(|error| {
+        let what = format!("cannot listen on {address}: {error}");
+        let kind = error.downcast_ref().map(io::Error::kind);
+        match kind {
+            Some(io::ErrorKind::AddrInUse) => Problem::here_with(
+                what,
+                "another program has this port; name one with --listen",
+            ),
+            Some(io::ErrorKind::PermissionDenied) => {
+                Problem::here_with(what, "name a port of 1024 or above with --listen")
+            }
+            _ => Problem::here_with(
+                what,
+                "write HOST:PORT, with an address of this machine and a port of up to 65535",
+            ),
+        }
+    })
+}
+
 fn answer(request: Request, connection: &Connection) -> io::Result<()> {
     if request.url() != PATH {
-        return request.respond(Response::from_string(PATH).with_status_code(404));
+        let text = format!("the counters are at {PATH}\n");
+        return request.respond(Response::from_string(text).with_status_code(404));
     }
     if !matches!(request.method(), Method::Get | Method::Head) {
         return request.respond(Response::empty(405));

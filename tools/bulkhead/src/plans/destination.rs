@@ -40,6 +40,10 @@ impl Destination<'_> {
         }
         let path = existing.as_deref().unwrap_or(self.path);
         let written = match fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                let what = format!("{} is a folder", self.path.display());
+                return Err(Problem::here_with(what, "name a file"));
+            }
             // A device or a pipe stays what it is.
             Ok(found) if !found.is_file() => fs::write(path, bytes),
             _ => replace(path, bytes),

@@ -145,7 +145,7 @@ fn partition_row(partition: &Partition) -> Row<'static> {
 }
 
 fn cores(partition: &Partition) -> String {
-    text::ranges(partition.cores.iter().map(|core| core.0))
+    text::cores(&partition.cores)
 }
 
 fn style_of(state: State) -> Style {

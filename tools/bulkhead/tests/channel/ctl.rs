@@ -34,8 +34,12 @@ fn list_shows_the_partitions_in_columns() {
         lines[0],
         "NAME   STATE      FOR  CORES   MEMORY  RESTARTS  LAST STOP"
     );
+    assert!(lines[2].ends_with(" s  2-3    640 MiB         0"), "{text}");
+    let beta = &bench.json(&["list"])[0]["partitions"][1];
+    assert_eq!(beta["cores"], 2);
+    assert_eq!(beta["core_ids"], serde_json::json!([2, 3]));
     assert!(lines[1].starts_with("alpha  running  0."), "{text}");
-    assert!(lines[1].ends_with(" s      1  640 MiB         0"), "{text}");
+    assert!(lines[1].ends_with(" s  1      640 MiB         0"), "{text}");
     assert_eq!(lines.len(), 3);
 }
 
@@ -89,7 +93,7 @@ fn show_tells_all_about_a_partition() {
         rest,
         "     02:00.2 did not come back from reset
 restarts      0
-cores         2, 3
+cores         2-3
 memory        640 MiB
 functions     02:00.1, 02:00.2 (did not come back from reset)
 kernel        8000000 bytes, CRC-32C 0000c0de
@@ -166,11 +170,31 @@ fn stop_and_start_show_what_happens_until_it_has() {
 }
 
 #[test]
-fn what_is_so_already_is_not_waited_for() {
+fn what_is_so_already_is_said_and_not_waited_for() {
     let bench = Bench::new(Line::Good);
-    assert_eq!(bench.text(&["start", "beta"]), "");
+    let noted = |arguments: &[&str]| {
+        let output = bench.ctl(arguments);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.stdout, b"");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(noted(&["start", "beta"]), "beta runs already\n");
     bench.text(&["stop", "beta"]);
-    assert_eq!(bench.text(&["stop", "beta"]), "");
+    assert_eq!(noted(&["stop", "beta"]), "beta is stopped already\n");
+}
+
+#[test]
+fn no_time_at_all_is_no_patience() {
+    let bench = Bench::new(Line::Good);
+    for arguments in [
+        &["ctl", "list", "--timeout", "0"][..],
+        &["top", "--interval", "0.05"],
+    ] {
+        let output = bench.command(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("at least 0.1"), "{text}");
+    }
 }
 
 #[test]

@@ -115,7 +115,9 @@ fn the_line_is_free_between_two_scrapes() {
 fn other_addresses_are_not_found() {
     let bench = Bench::new(Line::Good);
     let exporter = Exporter::new(&bench);
-    assert!(exporter.request("GET /").starts_with("HTTP/1.1 404"));
+    let text = exporter.request("GET /");
+    assert!(text.starts_with("HTTP/1.1 404"), "{text}");
+    assert!(text.ends_with("the counters are at /metrics\n"), "{text}");
     assert!(
         exporter
             .request("POST /metrics")
@@ -132,4 +134,17 @@ fn a_port_in_use_is_said() {
         .output();
     let text = String::from_utf8(output.unwrap().stderr).unwrap();
     assert!(text.contains("cannot listen on 127.0.0.1"), "{text}");
+    assert!(text.contains("another program has this port"), "{text}");
+}
+
+#[test]
+fn what_is_no_address_to_listen_on_is_answered_with_its_form() {
+    let bench = Bench::new(Line::Good);
+    for listen in ["99999", "localhost:99999", "nothing"] {
+        let mut command = bench.command(&["exporter", "--listen", listen]);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("write HOST:PORT"), "{text}");
+    }
 }

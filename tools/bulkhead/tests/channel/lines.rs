@@ -94,6 +94,8 @@ fn where_nobody_listens_the_remedy_fits_the_address() {
         ("unix:/nonexistent", "start the emulator"),
         (&*tcp, "start the terminal server"),
         ("tcp:nohost", "is it HOST:PORT"),
+        ("localhost:1234", "did you mean tcp:localhost:1234?"),
+        ("unix:/tmp", "/tmp is no socket"),
     ] {
         let text = bench.complaint(2, &["list", "--to", to]);
         assert!(text.contains(remedy), "{to}: {text}");
@@ -103,11 +105,16 @@ fn where_nobody_listens_the_remedy_fits_the_address() {
 #[test]
 fn without_an_address_the_tool_says_how_to_give_one() {
     let bench = Bench::new(Line::Good);
-    let mut command = bench.command(&["ctl", "list"]);
-    let output = command.env_remove("BULKHEAD_CHANNEL").output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("--to ADDRESS"), "{text}");
+    let mut unset = bench.command(&["ctl", "list"]);
+    unset.env_remove("BULKHEAD_CHANNEL");
+    let mut empty = bench.command(&["ctl", "list"]);
+    empty.env("BULKHEAD_CHANNEL", "");
+    for command in [&mut unset, &mut empty] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("--to ADDRESS"), "{text}");
+    }
 }
 
 #[test]

@@ -237,14 +237,26 @@ fn a_missing_right_is_named_with_the_plans_remedy() {
 }
 
 #[test]
-fn no_function_means_no_rights() {
-    for address in ["pci:/nowhere/at/all", "pci:0000:00:1f.7"] {
+fn where_no_function_is_the_plan_is_not_blamed_alone() {
+    for (address, place) in [
+        ("pci:0000:00:1f.7", "at 0000:00:1f.7"),
+        ("pci:00:1f.7", "at 00:1f.7"),
+    ] {
         let text = complaint(&ctl_to(address, &["list"]), 2);
-        assert!(text.contains(&format!("cannot open {address}")), "{text}");
+        let what = format!("no management function (b1cd:0001) {place}\n");
+        assert!(text.contains(&what), "{text}");
         assert!(
-            text.contains("the plan gives this partition no rights"),
+            text.contains("is this a guest of Bulkhead, and does"),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn what_is_no_function_is_answered_with_how_one_is_written() {
+    for address in ["pci:zz", "pci:", "pci:1f.0"] {
+        let text = complaint(&ctl_to(address, &["list"]), 2);
+        assert!(text.contains("write `pci` or `pci:00:1f.0`"), "{text}");
     }
 }
 

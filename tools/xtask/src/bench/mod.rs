@@ -41,7 +41,7 @@ const BASELINE: &str = "tests/bench/baseline.json";
 /// What is to be done.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Arguments {
-    /// What takes a few minutes; a number that got worse is an error
+    /// Leave out what takes long; fail if a number is worse
     #[arg(long)]
     gate: bool,
     /// Put the numbers in place of the committed ones
@@ -54,7 +54,7 @@ pub struct Arguments {
     #[arg(long, value_name = "TIMES", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Nothing of that: the same work on the bare machine and under another hypervisor, too
+    /// Instead, the same work on the bare machine and under this hypervisor, too
     #[arg(long, value_name = "RIVAL",
         conflicts_with_all = ["gate", "commit", "machine", "repeat"])]
     pub compare: Option<Rival>,

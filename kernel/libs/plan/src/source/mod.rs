@@ -85,7 +85,8 @@ pub fn load(path: impl AsRef<Path>) -> Result<Compiled, Report> {
 pub fn load_with_images(path: &Path, directory: &Path) -> Result<Compiled, Report> {
     let file = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|error| {
-        let finding = Finding::new(Rule::PlanUnreadable, None, format!("{file}: {error}"));
+        let what = format!("the plan cannot be read: {error}");
+        let finding = Finding::new(Rule::PlanUnreadable, None, what);
         Report::new(&file, String::new(), [finding])
     })?;
     if bytes.starts_with(&bundle::MAGIC) {
