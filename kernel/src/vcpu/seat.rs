@@ -27,8 +27,6 @@ pub struct Occupant<B: Backend> {
     pub partition: &'static Partition,
     /// Its number in the partition, counted from 0.
     pub index: usize,
-    /// How the partition's boot CPU begins; `None` for the others, which wait for SIPI.
-    pub image: Option<Start>,
     /// What CPUID tells of it.
     pub identity: GuestIdentity<'static>,
     /// The virtual CPU, used by its own core only.
@@ -36,6 +34,12 @@ pub struct Occupant<B: Backend> {
 }
 
 impl<B: Backend> Occupant<B> {
+    /// Whether it is its partition's boot CPU, which begins as the image wants; the others wait
+    /// for SIPI.
+    const fn is_boot_cpu(&self) -> bool {
+        self.index == 0
+    }
+
     /// Counts the exit that is being handled for another reason.
     pub fn count_instead(&self, from: ExitReason, to: ExitReason) {
         if let Some(counters) = self.partition.counters.get(self.index) {
@@ -114,7 +118,7 @@ fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits
     stand_if_asked(core);
     *waits |= core.mailbox.take(Request::INIT);
     let image = if core.mailbox.take(Request::RUN) {
-        occupant.image
+        occupant.partition.entry().map(Start::Image)
     } else {
         None
     };
@@ -128,7 +132,7 @@ fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits
     if occupant.partition.enter() {
         *waits = match run(core, occupant, start) {
             Left::WaitsForStartUp => true,
-            Left::Stopped => occupant.image.is_none(),
+            Left::Stopped => !occupant.is_boot_cpu(),
         };
         occupant.partition.leave();
     }

@@ -5,8 +5,8 @@
 //!
 //! It runs on every platform that has what it needs.
 //!
-//! What the cases share: `plans` (sources of plans), `transcript` (what a run said) and
-//! `outside` (what QEMU's monitor sees).
+//! What the cases share: `plans` (sources of plans), `transcript` (what a run said), `outside`
+//! (what QEMU's monitor sees) and `guest_file` (test guests' files, changed).
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ mod dormant;
 mod exitless;
 mod firmware;
 mod foreign_interrupt;
+mod guest_file;
 mod hello;
 mod life;
 mod linux_delegated;
