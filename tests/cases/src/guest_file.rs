@@ -46,6 +46,11 @@ pub fn moved(file: &[u8]) -> Result<Vec<u8>> {
     with_segments(file, |address| address.saturating_add(1 << 30))
 }
 
+/// The same file with all segments at one place.
+pub fn piled(file: &[u8]) -> Result<Vec<u8>> {
+    with_segments(file, |_| 2 << 20)
+}
+
 /// The same file with each segment where `place` has it instead of where it was.
 fn with_segments(file: &[u8], place: impl Fn(u64) -> u64) -> Result<Vec<u8>> {
     let mut changed = file.to_vec();

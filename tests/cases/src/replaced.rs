@@ -94,6 +94,8 @@ pub fn by_nothing_that_cannot_be_started(bench: &Bench) -> Result<()> {
     ensure!(text.contains("no ELF file"), "{text}");
     let text = alpha.refusal(&guest_file::moved(&hello)?)?;
     ensure!(text.contains("does not lie in the memory"), "{text}");
+    let text = alpha.refusal(&guest_file::piled(&hello)?)?;
+    ensure!(text.contains("does not follow the one before"), "{text}");
     let large = vec![0; usize::try_from(LARGEST_IMAGE)?.saturating_add(1)];
     let bytes = LARGEST_IMAGE;
     let no_room = refused(Error::NoRoom { bytes });
