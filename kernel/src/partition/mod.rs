@@ -110,6 +110,11 @@ impl Partition {
         self.life.enter()
     }
 
+    /// Whether its cores may run the guest.
+    pub fn runs(&self) -> bool {
+        self.life.runs()
+    }
+
     /// How its boot core begins, once it was started.
     pub fn entry(&self) -> Option<Entry> {
         *self.entry.lock()

@@ -20,6 +20,7 @@ mod dormant;
 mod exitless;
 mod firmware;
 mod foreign_interrupt;
+mod function_reset;
 mod guest_file;
 mod hello;
 mod life;
@@ -123,6 +124,11 @@ pub const ALL: &[Case] = &[
     .needing(&[Need::Nvme, Need::Monitor]),
     Case::new("function_shares_requester", shared_requester::is_refused).needing(IOMMU),
     Case::new("function_lost", lost_function::keeps_its_partition_failed).needing(NVME),
+    Case::new(
+        "function_reset_queue",
+        function_reset::in_a_queue_delays_no_restart,
+    )
+    .needing(NVME),
     Case::new("managed_partition", managed::partition_without_the_others),
     Case::new("managed_start", managed::guest_that_is_off_starts_again),
     Case::new("button_stops", power_button::guest_stops_when_asked),

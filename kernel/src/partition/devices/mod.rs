@@ -28,7 +28,6 @@ use vdev::config_space::{self, Layout};
 
 use super::Partition;
 use crate::cpu::core::OutOfFrames;
-use crate::cpu::time;
 use crate::host::frames;
 use crate::host::physical::{Ram, Registers};
 use crate::iommu::{InterruptBlock, Iommu, IommuError};
@@ -193,13 +192,7 @@ impl Function {
             Write::Command { memory, bus_master } => self.set_command(memory, bus_master),
             Write::MsixControl { enable, mask_all } => self.set_msix_control(enable, mask_all),
             Write::Msi(message) => return self.set_msi(partition, message),
-            Write::FunctionLevelReset => {
-                return if self.reset(time::spin).is_ok() {
-                    Effect::Done
-                } else {
-                    Effect::Denied
-                };
-            }
+            Write::FunctionLevelReset => return self.reset_by_guest(partition),
             Write::DeviceControl(bits) => self.set_device_control(bits),
         }
         Effect::Done

@@ -9,9 +9,10 @@ use lifecycle::Failure;
 use pci_config::identity::{self, Identity};
 use pci_config::{ConfigSpace, bar, express, header};
 
-use super::Function;
+use super::{Effect, Function};
 use crate::cpu::time;
 use crate::iommu::IommuError;
+use crate::partition::Partition;
 
 /// How long requests may stay unanswered before a reset is made all the same.
 pub const PENDING_MILLISECONDS: u64 = 100;
@@ -83,6 +84,16 @@ impl Function {
             time::wait_for(ANSWER_MILLISECONDS, || self.answers());
         }
         self.settle()
+    }
+
+    /// Resets it because the guest says so. When the partition stops that is dropped: its cores
+    /// may have waited here for one another, each with a reset of its own, and teardown, which
+    /// waits for them all, resets the function anyway.
+    pub(super) fn reset_by_guest(&mut self, partition: &Partition) -> Effect {
+        if partition.runs() && self.reset(time::spin).is_err() {
+            return Effect::Denied;
+        }
+        Effect::Done
     }
 
     /// Brings a virtual function that has just been enabled, and so is in its state after
