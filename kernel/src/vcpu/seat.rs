@@ -113,7 +113,6 @@ fn stay<B: Backend>(start: &'static bring_up::Start<Seat<B>>) -> ! {
 
 /// Does what the mailbox of a core without a running guest asks.
 fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits: &mut bool) {
-    core.mailbox.take(Request::STOP);
     core.mailbox.take(Request::NMI);
     stand_if_asked(core);
     *waits |= core.mailbox.take(Request::INIT);
@@ -126,16 +125,18 @@ fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits
     let start_up = start_up.then(|| Start::StartUp {
         page: core.mailbox.start_up_page(),
     });
-    let Some(start) = image.or(start_up) else {
-        return;
-    };
-    if occupant.partition.enter() {
+    if let Some(start) = image.or(start_up)
+        && occupant.partition.enter()
+    {
         *waits = match run(core, occupant, start) {
             Left::WaitsForStartUp => true,
             Left::Stopped => !occupant.is_boot_cpu(),
         };
         occupant.partition.leave();
     }
+    // Last: who has asked for it and finds the mailbox empty knows that nothing that was asked
+    // before can make this core enter the guest any more.
+    core.mailbox.take(Request::STOP);
 }
 
 /// Runs the guest until its partition stops or the virtual CPU is reset.
