@@ -6,7 +6,8 @@
 //! It runs on every platform that has what it needs.
 //!
 //! What the cases share: `plans` (sources of plans), `transcript` (what a run said), `outside`
-//! (what QEMU's monitor sees) and `guest_file` (test guests' files, changed).
+//! (what QEMU's monitor sees), `qtest` (what QEMU does to it) and `guest_file` (test guests' files,
+//! changed).
 
 #![forbid(unsafe_code)]
 
@@ -38,6 +39,7 @@ mod plan_misfit;
 pub mod plans;
 mod power_button;
 mod processor_state;
+mod qtest;
 mod replaced;
 mod restarts;
 mod second_stage;
@@ -129,6 +131,11 @@ pub const ALL: &[Case] = &[
         function_reset::in_a_queue_delays_no_restart,
     )
     .needing(NVME),
+    Case::new(
+        "function_without_reset",
+        function_reset::is_made_up_for_where_there_is_none,
+    )
+    .needing(&[Need::Iommu, Need::Monitor]),
     Case::new("managed_partition", managed::partition_without_the_others),
     Case::new("managed_start", managed::guest_that_is_off_starts_again),
     Case::new("button_stops", power_button::guest_stops_when_asked),
