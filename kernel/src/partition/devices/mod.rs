@@ -199,6 +199,7 @@ impl Function {
     }
 
     fn set_command(&self, memory: bool, bus_master: bool) {
+        let memory = memory && self.displaced_bar().is_none();
         let bits = [
             (memory, header::COMMAND_MEMORY_SPACE),
             (bus_master, header::COMMAND_BUS_MASTER),
