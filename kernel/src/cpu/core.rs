@@ -285,9 +285,10 @@ impl Mailbox {
         self.start_up_page.load(Ordering::Acquire)
     }
 
-    /// Whether anything is asked; a plain load, cheap enough for every exit.
+    /// Whether nothing is asked; a plain load, cheap enough for every exit. What the core did
+    /// before it took the last request out is seen by who finds its mailbox empty.
     pub fn is_empty(&self) -> bool {
-        self.requests.load(Ordering::Relaxed) == 0
+        self.requests.load(Ordering::Acquire) == 0
     }
 
     /// Whether `request` is in.

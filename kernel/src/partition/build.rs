@@ -33,10 +33,10 @@ use crate::host::frames::{self, CoherentTables};
 use crate::host::physical;
 use crate::iommu::{Domain, Iommu, IommuError};
 use crate::pci::inventory::Inventory;
+use crate::vcpu::Backend;
 use crate::vcpu::instruction::cpuid;
 use crate::vcpu::quick::Quick;
 use crate::vcpu::seat::{Occupant, Seat};
-use crate::vcpu::{Backend, Start};
 
 /// Why a partition could not be built.
 #[derive(Debug, Error)]
@@ -193,17 +193,15 @@ pub fn build<B: Backend>(
     for (number, start) in seats.iter().enumerate() {
         let quick = Quick::new(partition, number).ok_or(OutOfFrames)?;
         let backend = Mutex::new(B::new(shared, quick)?);
-        let image = (number == 0).then_some(Start::Image(entry));
         start.purpose.occupy(Occupant {
             partition,
             index: number,
-            image,
             identity: identity(partition, start.core.id),
             backend,
         });
     }
     let guard = (domain, resources.iommu);
-    Ok(Custody::new(partition, source, pristine, guard))
+    Ok(Custody::new(partition, source, (pristine, entry), guard))
 }
 
 /// What CPUID tells of the virtual CPU on the core with this ID.
@@ -286,6 +284,7 @@ fn assemble<B: Backend>(
         processor: resources.processor,
         tsc_origin: time::read_tsc(),
         life: life::Life::new(),
+        entry: Mutex::new(None),
         housekeeping: local_apic::id(),
     })))
 }

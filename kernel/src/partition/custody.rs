@@ -6,6 +6,7 @@
 
 use core::sync::atomic::Ordering;
 
+use guest_image::Entry;
 use lifecycle::{Afterwards, Answer, Failure, Lifecycle, Refused, State, StopCause, Wish};
 
 use super::Partition;
@@ -20,8 +21,9 @@ pub struct Custody {
     /// What its guest begins with.
     pub pristine: Pristine,
     lifecycle: Lifecycle,
-    /// Whether boot has filled the memory and attached the functions already.
-    is_prepared: bool,
+    /// How the next guest begins, if the memory is filled and the functions are attached
+    /// already, as they are after boot.
+    prepared: Option<Entry>,
     domain: Domain,
     iommu: &'static Iommu,
     teardown: Teardown,
@@ -32,18 +34,18 @@ pub struct Custody {
 }
 
 impl Custody {
-    /// Takes over a partition that boot has prepared.
+    /// Takes over a partition that boot has prepared, with what its first guest begins with.
     pub fn new(
         partition: &'static Partition,
         plan: &plan::Partition,
-        pristine: Pristine,
+        (pristine, entry): (Pristine, Entry),
         (domain, iommu): (Domain, &'static Iommu),
     ) -> Self {
         Self {
             partition,
             pristine,
             lifecycle: Lifecycle::prepared(plan.restart),
-            is_prepared: true,
+            prepared: Some(entry),
             domain,
             iommu,
             teardown: Teardown::new(),
@@ -138,16 +140,25 @@ impl Custody {
     #[inline(never)]
     fn start(&mut self, now: u64) -> Result<(), Failure> {
         let partition = self.partition;
-        if !core::mem::take(&mut self.is_prepared) {
-            let loaded = self.pristine.load(&partition.memory);
-            loaded.map_err(|_| Failure::ImageRefused)?;
-            let attached = self.domain.attach(self.iommu, &partition.requesters);
-            attached.map_err(|_| Failure::IommuSilent)?;
-            partition.reset_devices();
-        }
+        let entry = match self.prepared.take() {
+            Some(entry) => entry,
+            None => self.prepare()?,
+        };
         self.denied_before = partition.denied.load(Ordering::Relaxed);
-        partition.start();
+        partition.start(entry);
         self.lifecycle.started(now);
         Ok(())
+    }
+
+    /// Fills the memory, attaches the functions, and says how the guest begins: another image
+    /// than the last one's may have another entry.
+    fn prepare(&self) -> Result<Entry, Failure> {
+        let partition = self.partition;
+        let loaded = self.pristine.load(&partition.memory);
+        let entry = loaded.map_err(|_| Failure::ImageRefused)?;
+        let attached = self.domain.attach(self.iommu, &partition.requesters);
+        attached.map_err(|_| Failure::IommuSilent)?;
+        partition.reset_devices();
+        Ok(entry)
     }
 }

@@ -30,6 +30,11 @@ impl Life {
         self.state.fetch_or(RUNNING, Ordering::AcqRel);
     }
 
+    /// Whether the partition may run.
+    pub fn runs(&self) -> bool {
+        self.state.load(Ordering::Acquire) & RUNNING != 0
+    }
+
     /// Counts a core in; false, and not counted, if the partition does not run.
     pub fn enter(&self) -> bool {
         let count = |state: u32| (state & RUNNING != 0).then(|| state.wrapping_add(1));

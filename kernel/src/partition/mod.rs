@@ -29,6 +29,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use addr::{ApicId, GuestPhysical, Range, RequesterId};
 use devices::SharedPages;
 use devices::console::{Activity, Console};
+use guest_image::Entry;
 pub use lifecycle::StopCause;
 use page_table::Leaves;
 use spin::Mutex;
@@ -100,6 +101,8 @@ pub struct Partition {
     /// The time stamp counter when the guest's clock showed 0.
     pub tsc_origin: u64,
     life: life::Life,
+    /// How the guest of the last start begins: there before its boot core is asked to run.
+    entry: Mutex<Option<Entry>>,
     housekeeping: ApicId,
 }
 
@@ -107,6 +110,16 @@ impl Partition {
     /// A core begins to run the guest; false if the partition is stopping.
     pub fn enter(&self) -> bool {
         self.life.enter()
+    }
+
+    /// Whether its cores may run the guest.
+    pub fn runs(&self) -> bool {
+        self.life.runs()
+    }
+
+    /// How its boot core begins, once it was started.
+    pub fn entry(&self) -> Option<Entry> {
+        *self.entry.lock()
     }
 
     /// A core has left the guest. The last one out of a partition that stops tells the
@@ -130,8 +143,9 @@ impl Partition {
         }
     }
 
-    /// Starts the partition's boot core.
-    pub fn start(&self) {
+    /// Starts the partition's boot core at `entry`.
+    pub fn start(&self, entry: Entry) {
+        *self.entry.lock() = Some(entry);
         for reason in ExitReason::ALL {
             self.earlier.set(reason, self.exits(reason));
         }

@@ -27,8 +27,6 @@ pub struct Occupant<B: Backend> {
     pub partition: &'static Partition,
     /// Its number in the partition, counted from 0.
     pub index: usize,
-    /// How the partition's boot CPU begins; `None` for the others, which wait for SIPI.
-    pub image: Option<Start>,
     /// What CPUID tells of it.
     pub identity: GuestIdentity<'static>,
     /// The virtual CPU, used by its own core only.
@@ -36,6 +34,12 @@ pub struct Occupant<B: Backend> {
 }
 
 impl<B: Backend> Occupant<B> {
+    /// Whether it is its partition's boot CPU, which begins as the image wants; the others wait
+    /// for SIPI.
+    const fn is_boot_cpu(&self) -> bool {
+        self.index == 0
+    }
+
     /// Counts the exit that is being handled for another reason.
     pub fn count_instead(&self, from: ExitReason, to: ExitReason) {
         if let Some(counters) = self.partition.counters.get(self.index) {
@@ -109,12 +113,11 @@ fn stay<B: Backend>(start: &'static bring_up::Start<Seat<B>>) -> ! {
 
 /// Does what the mailbox of a core without a running guest asks.
 fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits: &mut bool) {
-    core.mailbox.take(Request::STOP);
     core.mailbox.take(Request::NMI);
     stand_if_asked(core);
     *waits |= core.mailbox.take(Request::INIT);
     let image = if core.mailbox.take(Request::RUN) {
-        occupant.image
+        occupant.partition.entry().map(Start::Image)
     } else {
         None
     };
@@ -122,16 +125,18 @@ fn attend<B: Backend>(core: &'static Core, occupant: &'static Occupant<B>, waits
     let start_up = start_up.then(|| Start::StartUp {
         page: core.mailbox.start_up_page(),
     });
-    let Some(start) = image.or(start_up) else {
-        return;
-    };
-    if occupant.partition.enter() {
+    if let Some(start) = image.or(start_up)
+        && occupant.partition.enter()
+    {
         *waits = match run(core, occupant, start) {
             Left::WaitsForStartUp => true,
-            Left::Stopped => occupant.image.is_none(),
+            Left::Stopped => !occupant.is_boot_cpu(),
         };
         occupant.partition.leave();
     }
+    // Last: who has asked for it and finds the mailbox empty knows that nothing that was asked
+    // before can make this core enter the guest any more.
+    core.mailbox.take(Request::STOP);
 }
 
 /// Runs the guest until its partition stops or the virtual CPU is reset.

@@ -5,8 +5,9 @@
 //!
 //! It runs on every platform that has what it needs.
 //!
-//! What the cases share: `plans` (sources of plans), `transcript` (what a run said) and
-//! `outside` (what QEMU's monitor sees).
+//! What the cases share: `plans` (sources of plans), `transcript` (what a run said), `outside`
+//! (what QEMU's monitor sees), `qtest` (what QEMU does to it) and `guest_file` (test guests' files,
+//! changed).
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,8 @@ mod dormant;
 mod exitless;
 mod firmware;
 mod foreign_interrupt;
+mod function_reset;
+mod guest_file;
 mod hello;
 mod life;
 mod linux_delegated;
@@ -36,6 +39,7 @@ mod plan_misfit;
 pub mod plans;
 mod power_button;
 mod processor_state;
+mod qtest;
 mod replaced;
 mod restarts;
 mod second_stage;
@@ -123,6 +127,16 @@ pub const ALL: &[Case] = &[
     .needing(&[Need::Nvme, Need::Monitor]),
     Case::new("function_shares_requester", shared_requester::is_refused).needing(IOMMU),
     Case::new("function_lost", lost_function::keeps_its_partition_failed).needing(NVME),
+    Case::new(
+        "function_reset_queue",
+        function_reset::in_a_queue_delays_no_restart,
+    )
+    .needing(NVME),
+    Case::new(
+        "function_without_reset",
+        function_reset::is_made_up_for_where_there_is_none,
+    )
+    .needing(&[Need::Iommu, Need::Monitor]),
     Case::new("managed_partition", managed::partition_without_the_others),
     Case::new("managed_start", managed::guest_that_is_off_starts_again),
     Case::new("button_stops", power_button::guest_stops_when_asked),

@@ -2,15 +2,14 @@
 //! does not come back keeps its partition from starting, and nobody else.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
-use std::os::unix::net::UnixStream;
 
 use anyhow::{Result, ensure};
 use harness::{Bench, Emulator, Event, Message};
 
 use crate::outside;
 use crate::plans::{ALPHA_START, BETA_START, Guest, MEBIBYTES, source};
+use crate::qtest::Qtest;
 use crate::transcript::LIMIT;
 
 /// What the namespaces are filled with.
@@ -77,21 +76,12 @@ const SINGLE_ROOT_IO_CONTROL: u64 = outside::SINGLE_ROOT_IO + 8;
 /// restarted, with a reason that names the function; its neighbour goes on.
 pub fn keeps_its_partition_failed(bench: &Bench) -> Result<()> {
     let mut machine = bench.machine_with_nvme()?;
-    let socket = bench.folder.join("qtest");
-    let server = format!("unix:{},server=on,wait=off", socket.display());
-    machine.extra.extend(["-qtest".to_owned(), server]);
-    machine
-        .extra
-        .extend(["-qtest-log".to_owned(), "none".to_owned()]);
+    Qtest::prepare(bench, &mut machine);
     let alpha = Guest::alpha("vanishing").with_virtual_function(1);
     let plan = source(&machine, &[alpha, Guest::bystander()]);
     let mut emulator = bench.start(&machine, &plan)?;
     emulator.wait_for_text("has its function", LIMIT)?;
-    let mut outside = UnixStream::connect(&socket)?;
-    writeln!(outside, "writew {SINGLE_ROOT_IO_CONTROL:#x} 0")?;
-    let mut answer = String::new();
-    BufReader::new(outside).read_line(&mut answer)?;
-    ensure!(answer.starts_with("OK"), "QEMU answers {answer}");
+    Qtest::connect(bench)?.write16(SINGLE_ROOT_IO_CONTROL, 0)?;
     let why = emulator.wait_for_event("failure of alpha", LIMIT, |event| match event {
         Event::Failed { name, why } if name == "alpha" => Some(why.clone()),
         _ => None,

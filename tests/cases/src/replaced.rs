@@ -1,8 +1,6 @@
 //! Another kernel for a partition, over the management channel: its next start uses it. What
 //! breaks off, comes damaged or cannot be started changes nothing.
 
-use std::fs;
-
 use anyhow::{Context, Result, bail, ensure};
 use harness::{Bench, Channel, Emulator, Message};
 use mgmt_proto::{
@@ -10,6 +8,7 @@ use mgmt_proto::{
 };
 use plan::crc32c;
 
+use crate::guest_file::{self, guest};
 use crate::managed::{exits, name, summary};
 use crate::plans::{Guest, start_managed};
 use crate::transcript::LIMIT;
@@ -31,6 +30,11 @@ pub fn kernel_of_a_running_partition(bench: &Bench) -> Result<()> {
     let replaced = alpha.kernel()?;
     ensure!(replaced == status_of(&hello)?, "{replaced:?}");
     ensure!(alpha.restarts()? == 0, "it runs on");
+    alpha.restart()?;
+    emulator.wait_for_text("PASS hello", LIMIT)?;
+    // The same, but nothing works where the one before began.
+    let elsewhere = guest_file::entered_elsewhere(&hello)?;
+    alpha.replace(&elsewhere)?;
     alpha.restart()?;
     emulator.wait_for_text("PASS hello", LIMIT)?;
     alpha.replace(&guest(bench, "echo")?)?;
@@ -88,8 +92,10 @@ pub fn by_nothing_that_cannot_be_started(bench: &Bench) -> Result<()> {
     // No kernel, and one for memory that alpha does not have.
     let text = alpha.refusal(&vec![b'#'; 3000])?;
     ensure!(text.contains("no ELF file"), "{text}");
-    let text = alpha.refusal(&moved(&hello)?)?;
+    let text = alpha.refusal(&guest_file::moved(&hello)?)?;
     ensure!(text.contains("does not lie in the memory"), "{text}");
+    let text = alpha.refusal(&guest_file::piled(&hello)?)?;
+    ensure!(text.contains("does not follow the one before"), "{text}");
     let large = vec![0; usize::try_from(LARGEST_IMAGE)?.saturating_add(1)];
     let bytes = LARGEST_IMAGE;
     let no_room = refused(Error::NoRoom { bytes });
@@ -251,59 +257,4 @@ impl<'a> Alpha<'a> {
             other => bail!("{other:?}"),
         }
     }
-}
-
-/// Offsets and sizes in a 64-bit ELF file (System V ABI, gABI 4.1, chapters 4 and 5).
-mod elf {
-    pub const SECTION_HEADERS: std::ops::Range<usize> = 0x28..0x30;
-    pub const SECTION_COUNTS: std::ops::Range<usize> = 0x3a..0x40;
-    pub const PROGRAM_HEADERS: usize = 0x40;
-    pub const PROGRAM_HEADER_BYTES: usize = 0x38;
-    pub const PROGRAM_HEADER_COUNT: usize = 0x38;
-    pub const SEGMENT_OFFSET: usize = 0x08;
-    pub const SEGMENT_PHYSICAL: usize = 0x18;
-    pub const SEGMENT_FILE_BYTES: usize = 0x20;
-}
-
-/// A test guest's ELF file as far as it is loaded: without symbols and the like, which are
-/// most of it and would have to go over the line.
-fn guest(bench: &Bench, name: &str) -> Result<Vec<u8>> {
-    let path = bench.guests.join(name);
-    let mut file = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-    let mut end = 0;
-    for header in program_headers(&file)? {
-        let start = number(&file, header.saturating_add(elf::SEGMENT_OFFSET))?;
-        let bytes = number(&file, header.saturating_add(elf::SEGMENT_FILE_BYTES))?;
-        end = end.max(start.saturating_add(bytes));
-    }
-    file.truncate(usize::try_from(end)?);
-    for field in [elf::SECTION_HEADERS, elf::SECTION_COUNTS] {
-        file.get_mut(field).context("no ELF file")?.fill(0);
-    }
-    Ok(file)
-}
-
-/// The same file with all segments a gigabyte higher.
-fn moved(file: &[u8]) -> Result<Vec<u8>> {
-    let mut moved = file.to_vec();
-    for header in program_headers(file)? {
-        let at = header.saturating_add(elf::SEGMENT_PHYSICAL);
-        let address = number(file, at)?.saturating_add(1 << 30);
-        let field = moved.get_mut(at..at.saturating_add(8));
-        let field = field.context("no ELF file")?;
-        field.copy_from_slice(&address.to_le_bytes());
-    }
-    Ok(moved)
-}
-
-/// Where the program headers are.
-fn program_headers(file: &[u8]) -> Result<Vec<usize>> {
-    let count = *file.get(elf::PROGRAM_HEADER_COUNT).context("no ELF file")?;
-    let headers = (elf::PROGRAM_HEADERS..).step_by(elf::PROGRAM_HEADER_BYTES);
-    Ok(headers.take(count.into()).collect())
-}
-
-fn number(file: &[u8], at: usize) -> Result<u64> {
-    let field = file.get(at..).and_then(|rest| rest.first_chunk());
-    Ok(u64::from_le_bytes(*field.context("no ELF file")?))
 }

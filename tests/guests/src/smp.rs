@@ -1,24 +1,28 @@
-//! Starts another core by INIT and SIPI (AMD APM 24593-3.42, volume 2, section 15.27.8
+//! Starts other cores by INIT and SIPI (AMD APM 24593-3.42, volume 2, section 15.27.8
 //! and Intel SDM 325384-080, volume 3A, section 9.4 "Multiple-Processor (MP) Initialization").
 
 use core::arch::global_asm;
 use core::ptr::{copy_nonoverlapping, with_exposed_provenance_mut};
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::apic::{self, delivery};
 use crate::instruction::halt_for_ever;
 use crate::{Exception, Failure, Verdict, interrupts, wait};
 
-/// Where the other core starts: a page below 1 MiB that nothing else uses.
+/// Where another core starts: a page below 1 MiB that nothing else uses.
 const TRAMPOLINE: usize = 0x1_0000;
 const TRAMPOLINE_VECTOR: u64 = 0x10;
 /// Between INIT and SIPI: 10 ms at 1 GHz.
 const INIT_TICKS: u64 = 10_000_000;
 
-/// What the other core does once it is in 64-bit mode.
+/// A started core's stack, and how many there are.
+const STACK_BYTES: u32 = 16384;
+const STACKS: u32 = 32;
+
+/// What another core does once it is in 64-bit mode.
 static MAIN: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
-/// Whether the other core has arrived.
-static STARTED: AtomicBool = AtomicBool::new(false);
+/// How many other cores have arrived.
+static STARTED: AtomicU32 = AtomicU32::new(0);
 
 global_asm!(
     r#"
@@ -62,17 +66,23 @@ application_start:
     movl %eax, %ss
     movl %eax, %fs
     movl %eax, %gs
-    movl $application_stack_top, %esp
+    movl ${stack_bytes}, %esp
+    lock xaddl %esp, application_stacks_used
+    addl $application_stacks + {stack_bytes}, %esp
     call application_main
     ud2
     .popsection
 
     .pushsection .bss.application, "aw", @nobits
     .align 16
-    .skip 16384
-application_stack_top:
+application_stacks:
+    .skip {stacks} * {stack_bytes}
+application_stacks_used:
+    .skip 4
     .popsection
     "#,
+    stack_bytes = const STACK_BYTES,
+    stacks = const STACKS,
     options(att_syntax)
 );
 
@@ -86,6 +96,10 @@ unsafe extern "C" {
 /// # Errors
 /// If it does not arrive.
 pub fn start(apic_id: u32, main: fn()) -> Verdict {
+    let before = STARTED.load(Ordering::Acquire);
+    if before == STACKS {
+        crate::fail!("no stack is left for core {apic_id}");
+    }
     MAIN.store(main as *mut (), Ordering::Release);
     copy_trampoline();
     let faulted = |exception: Exception| Failure::new(format_args!("ICR: {exception}"));
@@ -93,7 +107,7 @@ pub fn start(apic_id: u32, main: fn()) -> Verdict {
     wait::pass(INIT_TICKS);
     let start_up = delivery::START_UP | TRAMPOLINE_VECTOR;
     apic::send(apic::to_core(apic_id, start_up)).map_err(faulted)?;
-    if !wait::busy(|| STARTED.load(Ordering::Acquire)) {
+    if !wait::busy(|| STARTED.load(Ordering::Acquire) != before) {
         crate::fail!("core {apic_id} does not start");
     }
     Ok(())
@@ -108,12 +122,12 @@ fn copy_trampoline() {
     unsafe { copy_nonoverlapping(from, with_exposed_provenance_mut(TRAMPOLINE), bytes) };
 }
 
-/// The other core's first Rust code.
+/// Another core's first Rust code.
 #[unsafe(no_mangle)]
 extern "C" fn application_main() -> ! {
     interrupts::load();
     if apic::enable().is_ok() {
-        STARTED.store(true, Ordering::Release);
+        STARTED.fetch_add(1, Ordering::AcqRel);
         let main = MAIN.load(Ordering::Acquire);
         // SAFETY: `start` has stored a `fn()` there before it sent the start-up interrupt.
         let main: fn() = unsafe { core::mem::transmute(main) };

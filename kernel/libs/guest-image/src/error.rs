@@ -69,8 +69,8 @@ pub enum ImageError {
         /// The most there may be.
         limit: usize,
     },
-    /// The note with the PVH entry is missing.
-    #[error("the ELF file has no PVH note (owner Xen, type 18)")]
+    /// The note with the PVH entry is missing, or among more notes than are searched.
+    #[error("the ELF file has no PVH note (owner Xen, type 18, in a segment of 4 KiB at most)")]
     NoPvhNote,
     /// A segment leaves the file, wraps around, or has more bytes in the file than in memory.
     #[error("the segment for {at} is not within the file")]
@@ -85,6 +85,13 @@ pub enum ImageError {
         segment: Range<GuestPhysical>,
         /// Where it may go.
         area: Range<GuestPhysical>,
+    },
+    /// A segment lies over or below the one before it, or together they have more bytes than
+    /// the file.
+    #[error("the segment for {at} does not follow the one before it")]
+    SegmentAgain {
+        /// Where the segment was to go.
+        at: GuestPhysical,
     },
     /// The entry is in no segment.
     #[error("the PVH entry {entry:#x} lies in no segment")]

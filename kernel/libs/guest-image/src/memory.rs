@@ -1,10 +1,7 @@
 //! How bytes get into a partition's memory, whoever holds it.
 
-use addr::{Address, GuestPhysical, Range};
+use addr::{Address, GuestPhysical};
 use thiserror::Error;
-
-/// The bytes that [`GuestMemory::fill`] writes at once unless an implementation knows better.
-const FILL_CHUNK: usize = 256;
 
 /// A partition's RAM, written by guest-physical address.
 ///
@@ -16,31 +13,11 @@ pub trait GuestMemory {
     /// # Errors
     /// [`OutOfRange`] if a byte of it is not the partition's RAM.
     fn write(&mut self, at: GuestPhysical, bytes: &[u8]) -> Result<(), OutOfRange>;
-
-    /// Sets every byte of `range` to `value`.
-    ///
-    /// # Errors
-    /// [`OutOfRange`] if a byte of it is not the partition's RAM.
-    fn fill(&mut self, range: Range<GuestPhysical>, value: u8) -> Result<(), OutOfRange> {
-        let chunk = [value; FILL_CHUNK];
-        let mut at = range.start();
-        while let Some(left @ 1..) = range.end().checked_offset_from(at) {
-            let count = usize::try_from(left).unwrap_or(FILL_CHUNK).min(FILL_CHUNK);
-            let bytes = chunk.get(..count).unwrap_or_default();
-            self.write(at, bytes)?;
-            at = checked_end(at, bytes)?;
-        }
-        Ok(())
-    }
 }
 
 impl<M: GuestMemory + ?Sized> GuestMemory for &mut M {
     fn write(&mut self, at: GuestPhysical, bytes: &[u8]) -> Result<(), OutOfRange> {
         (**self).write(at, bytes)
-    }
-
-    fn fill(&mut self, range: Range<GuestPhysical>, value: u8) -> Result<(), OutOfRange> {
-        (**self).fill(range, value)
     }
 }
 
@@ -84,27 +61,4 @@ pub struct OutOfRange {
     pub at: GuestPhysical,
     /// How long it was.
     pub bytes: u64,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fake_memory::FakeMemory;
-
-    #[test]
-    fn fill_reaches_every_byte_and_no_other() {
-        let mut memory = FakeMemory::new(0x20_0000);
-        let range = Range::new(GuestPhysical::new(0x1003), 1000).unwrap();
-        memory.fill(range, 0xa5).unwrap();
-        let around = memory.read(GuestPhysical::new(0x1002), 1002);
-        assert_eq!((around[0], around[1001]), (0, 0));
-        assert!(around[1..1001].iter().all(|byte| *byte == 0xa5));
-    }
-
-    #[test]
-    fn fill_past_the_end_is_refused() {
-        let mut memory = FakeMemory::new(0x20_0000);
-        let range = Range::new(GuestPhysical::new(0x1f_f000), 0x1001).unwrap();
-        assert!(memory.fill(range, 1).is_err());
-    }
 }

@@ -68,6 +68,14 @@ impl BarKind {
         }
     }
 
+    /// The low bits that are no part of the address.
+    const fn read_only(self) -> u32 {
+        match self {
+            Self::Io => IO_FLAGS,
+            Self::Memory32 { .. } | Self::Memory64 { .. } => MEMORY_FLAGS,
+        }
+    }
+
     /// Whether the next register holds the address' upper half.
     #[must_use]
     pub const fn takes_two_registers(self) -> bool {
@@ -131,11 +139,7 @@ pub(crate) fn size_registers(config: &impl ConfigSpace, base: u16, count: u8) ->
 }
 
 fn size_one(config: &impl ConfigSpace, offset: u16, index: u8, kind: BarKind) -> Option<Bar> {
-    let flags = if kind == BarKind::Io {
-        IO_FLAGS
-    } else {
-        MEMORY_FLAGS
-    };
+    let flags = kind.read_only();
     let (low, low_mask) = probe(config, offset);
     let mut address = u64::from(low & !flags);
     let mut mask = u64::from(low_mask & !flags);
@@ -180,6 +184,19 @@ pub fn set_address(config: &impl ConfigSpace, bar: &Bar, address: u64) {
         bar.kind,
         address,
     );
+}
+
+/// Whether an endpoint's BAR has its address, which a register that decodes more than it did
+/// does not take (PCI Express Base Specification 5.0, section 7.8.6 "Resizable BAR Extended
+/// Capability": the size that was chosen is not kept over a reset).
+pub fn has_address(config: &impl ConfigSpace, bar: &Bar) -> bool {
+    let offset = register_offset(BASE_ADDRESS_0, bar.index);
+    let low = u64::from(config.read32(offset) & !bar.kind.read_only());
+    let high = match bar.kind.takes_two_registers() {
+        true => config.read32(offset.wrapping_add(4)),
+        false => 0,
+    };
+    low | u64::from(high) << 32 == bar.address
 }
 
 /// The offset of register `index` of those at `base`.
@@ -285,6 +302,32 @@ mod tests {
         let bar = size_bars(&config)[0].unwrap();
         set_address(&config, &bar, 0x12_3456_8000);
         assert_eq!(size_bars(&config)[0].unwrap().address, 0x12_3456_8000);
+    }
+
+    #[test]
+    fn a_bar_that_has_grown_does_not_have_its_address() {
+        for (index, low) in [(0, 0xfe80_0004), (2, 0xfe80_0000)] {
+            let config = fake::physical_function();
+            let offset = register_offset(BASE_ADDRESS_0, index);
+            config.define(offset, low, 0xffff_c000);
+            let bar = size_bars(&config)[usize::from(index)].unwrap();
+            let has_it = |config: &fake::FakeConfigSpace| {
+                config.write32(offset, 0);
+                set_address(config, &bar, bar.address);
+                has_address(config, &bar)
+            };
+            assert!(has_it(&config));
+            config.define(offset, low & 0xf, 0xff00_0000);
+            assert!(!has_it(&config));
+        }
+    }
+
+    #[test]
+    fn both_halves_are_compared() {
+        let config = fake::physical_function();
+        let bar = size_bars(&config)[0].unwrap();
+        set_address(&config, &bar, bar.address | 1 << 32);
+        assert!(!has_address(&config, &bar));
     }
 
     #[test]

@@ -181,15 +181,16 @@ fn add_function_conflicts(plan: &Plan, violations: &mut Vec<Violation>) {
     });
 }
 
-/// Who owns a physical function can make its virtual functions do DMA, so both must be
-/// one partition's.
+/// Who owns a physical function can make its virtual functions do DMA, so nobody else may have
+/// one of them; and its reset, which precedes each of its owner's starts, switches them off, so
+/// its owner cannot have one either.
 fn add_physical_function_conflicts(plan: &Plan, violations: &mut Vec<Violation>) {
     let functions = function_holdings(plan);
     for group in functions.chunk_by(|left, right| left.key.0 == right.key.0) {
         // `None` is less than every number: what is given as a whole stands first.
         let (all, parts) = group.split_at(group.partition_point(|one| one.key.1.is_none()));
         for part in parts {
-            for whole in all.iter().filter(|whole| whole.index != part.index) {
+            for whole in all {
                 let what = format!(
                     "function {} is given to {}, and its virtual function {} to {}",
                     whole.key.0,

@@ -89,8 +89,8 @@ rules! {
     FunctionGivenTwice, "function-given-twice", "give each PCI function to one partition, once";
     /// A PCI function is given away where nothing confines its DMA.
     FunctionNeedsIommu, "function-needs-iommu", "write `iommu = \"required\"`, or give no PCI function away";
-    /// A physical function and one of its virtual functions have different owners.
-    PhysicalFunctionGiven, "physical-function-given", "give the virtual functions to the physical function's owner, or the physical function to nobody";
+    /// A physical function is given away beside one of its virtual functions.
+    PhysicalFunctionGiven, "physical-function-given", "give away the physical function or virtual functions of it, not both";
     /// A virtual function that the physical function cannot have.
     VirtualFunctionTooHigh, "virtual-function-too-high", "stay within the number of virtual functions";
     /// Virtual functions are numbered from 1.

@@ -16,8 +16,9 @@ use crate::partition::memory::GuestRam;
 
 pub use vdev::virtio::console::IDENTITY;
 
-/// What is taken of a guest's output in one go: others want to be looked after.
-const TURN_BYTES: usize = 1024;
+/// How many steps are taken along a guest's ring in one go, of which most are bytes of its
+/// output: others want to be looked after.
+const TURN_STEPS: usize = 1024;
 
 /// The console, and the page where the guest reads its registers.
 pub struct Console {
@@ -85,7 +86,7 @@ impl Console {
             return Activity::Unused;
         }
         let (page, memory) = (&mut self.page, &partition.memory);
-        let count = self.device.transmit(page, memory, TURN_BYTES, put);
+        let count = self.device.transmit(page, memory, TURN_STEPS, put);
         self.announce(partition);
         if count > 0 {
             Activity::Printing

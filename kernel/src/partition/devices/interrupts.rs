@@ -130,13 +130,10 @@ impl Function {
 
     /// Sets the function's one MSI message.
     pub(super) fn set_msi(&self, partition: &Partition, wanted: Msi) -> Effect {
-        let Some(start) = capability::find(&self.config, CapabilityId::MSI) else {
+        let Some((start, off)) = self.switch_msi_off() else {
             return Effect::Denied;
         };
         let register = |offset: u16| start.wrapping_add(offset);
-        let control = self.config.read16(register(MSI_CONTROL));
-        let off = control & !(MSI_CONTROL_ENABLE | MSI_CONTROL_MULTIPLE);
-        self.config.write16(register(MSI_CONTROL), off);
         if !wanted.enable || wanted.masked {
             return Effect::Done;
         }
@@ -151,7 +148,7 @@ impl Function {
             return Effect::Denied;
         };
         self.config.write32(register(MSI_ADDRESS), address as u32);
-        let data_register = if control & MSI_CONTROL_64_BIT == 0 {
+        let data_register = if off & MSI_CONTROL_64_BIT == 0 {
             8
         } else {
             self.config.write32(register(8), (address >> 32) as u32);
@@ -163,8 +160,20 @@ impl Function {
         Effect::Done
     }
 
-    /// Masks every message, the guest's and the device's.
+    /// Switches MSI off, if it has that: where its registers are, and what the control register
+    /// holds now.
+    fn switch_msi_off(&self) -> Option<(u16, u16)> {
+        let start = capability::find(&self.config, CapabilityId::MSI)?;
+        let register = start.wrapping_add(MSI_CONTROL);
+        let off = self.config.read16(register) & !(MSI_CONTROL_ENABLE | MSI_CONTROL_MULTIPLE);
+        self.config.write16(register, off);
+        Some((start, off))
+    }
+
+    /// Masks every message, the guest's and the device's. A function without a reset of its own
+    /// has them as its last guest left them.
     pub(super) fn mask_messages(&mut self) {
+        self.switch_msi_off();
         self.set_msix_control(false, true);
         let count = self.messages.as_mut().map_or(0, |messages| {
             Table::new(&mut messages.entries).reset();

@@ -28,7 +28,6 @@ use vdev::config_space::{self, Layout};
 
 use super::Partition;
 use crate::cpu::core::OutOfFrames;
-use crate::cpu::time;
 use crate::host::frames;
 use crate::host::physical::{Ram, Registers};
 use crate::iommu::{InterruptBlock, Iommu, IommuError};
@@ -189,19 +188,14 @@ impl Function {
             Write::Command { memory, bus_master } => self.set_command(memory, bus_master),
             Write::MsixControl { enable, mask_all } => self.set_msix_control(enable, mask_all),
             Write::Msi(message) => return self.set_msi(partition, message),
-            Write::FunctionLevelReset => {
-                return if self.reset(time::spin).is_ok() {
-                    Effect::Done
-                } else {
-                    Effect::Denied
-                };
-            }
+            Write::FunctionLevelReset => return self.reset_by_guest(partition),
             Write::DeviceControl(bits) => self.set_device_control(bits),
         }
         Effect::Done
     }
 
     fn set_command(&self, memory: bool, bus_master: bool) {
+        let memory = memory && self.displaced_bar().is_none();
         let bits = [
             (memory, header::COMMAND_MEMORY_SPACE),
             (bus_master, header::COMMAND_BUS_MASTER),

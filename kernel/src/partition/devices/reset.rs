@@ -9,9 +9,9 @@ use lifecycle::Failure;
 use pci_config::identity::{self, Identity};
 use pci_config::{ConfigSpace, bar, express, header};
 
-use super::Function;
+use super::{DeviceError, Effect, Function};
 use crate::cpu::time;
-use crate::iommu::IommuError;
+use crate::partition::Partition;
 
 /// How long requests may stay unanswered before a reset is made all the same.
 pub const PENDING_MILLISECONDS: u64 = 100;
@@ -60,7 +60,8 @@ impl Function {
         if !is_same || !was_reset || !self.is_drained() {
             return Err(Failure::FunctionChanged(self.address));
         }
-        self.restore_bars();
+        self.restore_bars()
+            .map_err(|_| Failure::FunctionChanged(self.address))?;
         self.mask_messages();
         self.layout.reset(&mut self.page);
         blocked.map_err(|_| Failure::IommuSilent)
@@ -73,8 +74,8 @@ impl Function {
     /// `pause` lets milliseconds go by, as this core may: [`time::sleep`] or [`time::spin`].
     ///
     /// # Errors
-    /// The IOMMU does not answer: interrupts may still pass.
-    pub fn reset(&mut self, pause: fn(u64)) -> Result<(), IommuError> {
+    /// The IOMMU does not answer: interrupts may still pass. Or a BAR has lost its address.
+    pub fn reset(&mut self, pause: fn(u64)) -> Result<(), DeviceError> {
         self.stop_requests();
         if self.identity.has_function_level_reset() {
             time::wait_for(PENDING_MILLISECONDS, || self.is_drained());
@@ -85,23 +86,48 @@ impl Function {
         self.settle()
     }
 
-    /// Brings a virtual function that has just been enabled, and so is in its state after
-    /// reset, to where [`Function::reset`] would leave it, without waiting for a reset.
-    pub(super) fn settle(&mut self) -> Result<(), IommuError> {
-        self.stop_requests();
-        self.restore_bars();
-        self.mask_messages();
-        self.iommu.clear_interrupts(&self.interrupts)
+    /// Resets it because the guest says so. When the partition stops that is dropped: its cores
+    /// may have waited here for one another, each with a reset of its own, and teardown, which
+    /// waits for them all, resets the function anyway.
+    pub(super) fn reset_by_guest(&mut self, partition: &Partition) -> Effect {
+        if partition.runs() && self.reset(time::spin).is_err() {
+            return Effect::Denied;
+        }
+        Effect::Done
     }
 
-    fn restore_bars(&self) {
+    /// Brings a virtual function that has just been enabled, and so is in its state after
+    /// reset, to where [`Function::reset`] would leave it, without waiting for a reset.
+    pub(super) fn settle(&mut self) -> Result<(), DeviceError> {
+        self.stop_requests();
+        self.restore_bars()?;
+        self.mask_messages();
+        Ok(self.iommu.clear_interrupts(&self.interrupts)?)
+    }
+
+    /// Puts the BARs' addresses back, and lets it answer there if it has taken them all.
+    fn restore_bars(&self) -> Result<(), DeviceError> {
+        // Interrupt pins are nobody's.
+        let pins = header::COMMAND_INTERRUPT_DISABLE;
+        header::update_command(&self.config, pins, header::COMMAND_MEMORY_SPACE);
         if self.own_bars {
             for bar in self.bars.iter().flatten() {
                 bar::set_address(&self.config, bar, bar.address);
             }
         }
-        // Message tables are reached in memory space; interrupt pins are nobody's.
-        let set = header::COMMAND_MEMORY_SPACE | header::COMMAND_INTERRUPT_DISABLE;
-        header::update_command(&self.config, set, 0);
+        if let Some(index) = self.displaced_bar() {
+            let why = "has another size after a reset";
+            return Err(DeviceError::Bar { index, why });
+        }
+        // Message tables are reached in memory space.
+        header::update_command(&self.config, header::COMMAND_MEMORY_SPACE, 0);
+        Ok(())
+    }
+
+    /// A BAR that is not where the guest has it: it would answer for another function's.
+    pub(super) fn displaced_bar(&self) -> Option<u8> {
+        let mut own = self.bars.iter().flatten().filter(|_| self.own_bars);
+        own.find(|bar| !bar::has_address(&self.config, bar))
+            .map(|bar| bar.index)
     }
 }

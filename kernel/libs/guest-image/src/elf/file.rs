@@ -10,6 +10,7 @@ use elf::note::Note;
 use elf::segment::{ProgramHeader, SegmentTable};
 
 use crate::ImageError;
+use crate::memory::byte_count;
 
 /// The note of the PVH entry: its owner without the terminating zero, and its type
 /// (Xen 4.19, xen/include/public/elfnote.h).
@@ -18,10 +19,14 @@ const XEN_ELFNOTE_PHYS32_ENTRY: u64 = 18;
 
 /// More than any linker writes; bounds the work on a file that lies.
 const SEGMENTS_LIMIT: usize = 64;
+/// The most bytes of a segment that is searched for the PVH note; a kernel's have some hundred.
+const NOTES_LIMIT: u64 = 4096;
 
 /// A 64-bit x86 ELF file with a PVH note.
 pub struct ElfFile<'a> {
     bytes: ElfBytes<'a, LittleEndian>,
+    /// The file's size.
+    pub(super) size: u64,
     table: SegmentTable<'a, LittleEndian>,
     /// The 32-bit entry point that the PVH note names.
     pub entry: u32,
@@ -31,18 +36,8 @@ pub struct ElfFile<'a> {
 pub(super) struct Segment<'a> {
     /// Where it goes.
     pub range: Range<GuestPhysical>,
-    /// What the file has of it; the rest is zero.
+    /// What the file has of it; the rest is zero, as the memory is before.
     pub content: &'a [u8],
-}
-
-impl Segment<'_> {
-    /// What the file does not have of the segment.
-    pub fn rest(&self) -> Option<Range<GuestPhysical>> {
-        use addr::Address;
-        let content = crate::memory::byte_count(self.content);
-        let start = self.range.start().checked_add(content)?;
-        Range::new(start, self.range.bytes().checked_sub(content)?)
-    }
 }
 
 impl<'a> ElfFile<'a> {
@@ -51,6 +46,7 @@ impl<'a> ElfFile<'a> {
     /// # Errors
     /// [`ImageError`] says in which way this is no file that can be started.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        let size = byte_count(bytes);
         let bytes =
             ElfBytes::<LittleEndian>::minimal_parse(bytes).map_err(|_| ImageError::NotElf)?;
         if bytes.ehdr.class != Class::ELF64 || bytes.ehdr.e_machine != EM_X86_64 {
@@ -66,11 +62,12 @@ impl<'a> ElfFile<'a> {
         }
         let entry = table
             .iter()
-            .filter(|header| header.p_type == PT_NOTE)
+            .filter(|header| header.p_type == PT_NOTE && header.p_filesz <= NOTES_LIMIT)
             .find_map(|header| pvh_entry(&bytes, &header))
             .ok_or(ImageError::NoPvhNote)?;
         Ok(Self {
             bytes,
+            size,
             table,
             entry,
         })

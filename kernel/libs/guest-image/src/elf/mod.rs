@@ -10,8 +10,9 @@ mod start_info;
 use addr::GuestPhysical;
 
 use crate::layout::COMMAND_LINE_LIMIT;
+use crate::memory::byte_count;
 use crate::{Entry, GuestMemory, Image, ImageError, MemoryMap, parts};
-use file::ElfFile;
+use file::{ElfFile, Segment};
 
 /// Puts `image` into `memory` and says how to start it.
 ///
@@ -36,7 +37,8 @@ pub fn load(
 }
 
 /// Copies the segments to their physical addresses; the answer is one past the highest byte.
-/// All are checked before the first is copied.
+/// All are checked before the first is copied: no byte of the memory is one of two segments, and
+/// what is copied is not more than the file.
 fn load_segments(
     memory: &mut impl GuestMemory,
     map: &MemoryMap,
@@ -44,17 +46,23 @@ fn load_segments(
 ) -> Result<GuestPhysical, ImageError> {
     let area = map.kernel_area();
     let mut end = area.start();
+    let mut left = file.size;
     let mut has_entry = false;
     for segment in file.segments() {
-        let range = segment?.range;
+        let Segment { range, content } = segment?;
         if !area.encloses(range) {
             return Err(ImageError::SegmentOutside {
                 segment: range,
                 area,
             });
         }
+        let at = range.start();
+        let rest = left.checked_sub(byte_count(content));
+        left = rest
+            .filter(|_| at >= end)
+            .ok_or(ImageError::SegmentAgain { at })?;
         has_entry |= range.contains(GuestPhysical::new(file.entry.into()));
-        end = end.max(range.end());
+        end = range.end();
     }
     if !has_entry {
         return Err(ImageError::EntryOutside { entry: file.entry });
@@ -62,9 +70,6 @@ fn load_segments(
     for segment in file.segments() {
         let segment = segment?;
         memory.write(segment.range.start(), segment.content)?;
-        if let Some(rest) = segment.rest() {
-            memory.fill(rest, 0)?;
-        }
     }
     Ok(end)
 }

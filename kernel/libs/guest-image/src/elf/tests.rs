@@ -14,6 +14,7 @@ use crate::layout::{COMMAND_LINE, KERNEL_AREA, RSDP, START_INFO};
 const MIB: u64 = 1 << 20;
 
 /// A program header's fields that matter here.
+#[derive(Clone, Copy)]
 struct Header {
     kind: u32,
     offset: u64,
@@ -43,8 +44,22 @@ impl Header {
 const TEXT_OFFSET: u64 = 0x200;
 const TEXT: [u8; 5] = [0xfa, 0xf4, 0xeb, 0xfd, 0x90];
 
-/// A file with a note, a segment of five bytes at 2 MiB and the rest of its page zero.
+/// A segment of five bytes at 2 MiB and the rest of its page zero.
+const SEGMENT: Header = Header {
+    kind: 1,
+    offset: TEXT_OFFSET,
+    physical: 2 * MIB,
+    file_bytes: 5,
+    memory_bytes: 0x1000,
+};
+
+/// A file with a note and one segment.
 fn file() -> Vec<u8> {
+    file_with(&[SEGMENT])
+}
+
+/// A file with a note and some segments, three at most.
+fn file_with(segments: &[Header]) -> Vec<u8> {
     let mut bytes = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
     bytes.resize(16, 0);
     bytes.extend(2_u16.to_le_bytes());
@@ -52,7 +67,12 @@ fn file() -> Vec<u8> {
     bytes.extend(1_u32.to_le_bytes());
     bytes.extend([0, 64, 0].into_iter().flat_map(u64::to_le_bytes));
     bytes.extend(0_u32.to_le_bytes());
-    bytes.extend([64, 56, 2, 64, 0, 0].into_iter().flat_map(u16::to_le_bytes));
+    let count = 1 + segments.len() as u16;
+    bytes.extend(
+        [64, 56, count, 64, 0, 0]
+            .into_iter()
+            .flat_map(u16::to_le_bytes),
+    );
     let note = Header {
         kind: 4,
         offset: 0x100,
@@ -60,15 +80,8 @@ fn file() -> Vec<u8> {
         file_bytes: 20,
         memory_bytes: 20,
     };
-    let text = Header {
-        kind: 1,
-        offset: TEXT_OFFSET,
-        physical: 2 * MIB,
-        file_bytes: 5,
-        memory_bytes: 0x1000,
-    };
     bytes.extend(note.bytes());
-    bytes.extend(text.bytes());
+    bytes.extend(segments.iter().flat_map(Header::bytes));
     bytes.resize(0x100, 0);
     bytes.extend([4, 4, 18].into_iter().flat_map(u32::to_le_bytes));
     bytes.extend(b"Xen\0");
@@ -103,10 +116,8 @@ fn start_with(offset: usize, bytes: &[u8]) -> Result<Entry, ImageError> {
 }
 
 #[test]
-fn the_segment_goes_to_its_physical_address_and_its_rest_is_zero() {
+fn the_segment_goes_to_its_physical_address() {
     let mut memory = FakeMemory::new(16 * MIB);
-    let stale = GuestPhysical::new(2 * MIB + 5);
-    memory.write(stale, &[0xee; 8]).unwrap();
     let entry = start(&mut memory, &file(), None).unwrap();
     let expected = Entry::Protected {
         eip: 2 * MIB as u32 + 2,
@@ -114,7 +125,6 @@ fn the_segment_goes_to_its_physical_address_and_its_rest_is_zero() {
     };
     assert_eq!(entry, expected);
     assert_eq!(memory.read(GuestPhysical::new(2 * MIB), 5), TEXT);
-    assert_eq!(memory.read(stale, 8), [0; 8]);
 }
 
 #[test]
@@ -174,6 +184,61 @@ fn a_segment_that_lies_about_its_size_is_refused() {
 }
 
 #[test]
+fn segments_that_do_not_follow_one_another_are_refused() {
+    let second = |physical| {
+        let file = file_with(&[
+            SEGMENT,
+            Header {
+                physical,
+                ..SEGMENT
+            },
+        ]);
+        start(&mut FakeMemory::new(16 * MIB), &file, None)
+    };
+    for physical in [2 * MIB, 2 * MIB + 0xfff, 2 * MIB - 0xfff, MIB] {
+        let at = GuestPhysical::new(physical);
+        assert_eq!(second(physical), Err(ImageError::SegmentAgain { at }));
+    }
+    assert!(second(2 * MIB + 0x1000).is_ok());
+}
+
+#[test]
+fn no_more_is_loaded_than_the_file_has() {
+    let half = TEXT_OFFSET / 2 + 2;
+    let second = |file_bytes| {
+        let first = Header {
+            offset: 0,
+            file_bytes: half,
+            ..SEGMENT
+        };
+        let physical = 3 * MIB;
+        let second = Header {
+            physical,
+            file_bytes,
+            ..first
+        };
+        let file = file_with(&[first, second]);
+        assert_eq!(file.len() as u64, 2 * half + 1);
+        start(&mut FakeMemory::new(16 * MIB), &file, None)
+    };
+    let at = GuestPhysical::new(3 * MIB);
+    assert!(second(half + 1).is_ok());
+    assert_eq!(second(half + 2), Err(ImageError::SegmentAgain { at }));
+}
+
+#[test]
+fn a_large_segment_of_notes_is_not_searched() {
+    let note = |file_bytes: u64| {
+        let mut file = file();
+        file.resize(0x2000, 0);
+        file[64 + 32..64 + 40].copy_from_slice(&file_bytes.to_le_bytes());
+        start(&mut FakeMemory::new(16 * MIB), &file, None)
+    };
+    assert!(note(0x1000).is_ok());
+    assert_eq!(note(0x1001), Err(ImageError::NoPvhNote));
+}
+
+#[test]
 fn a_module_without_room_says_how_much_there_is() {
     let module = vec![1; 14 << 20];
     let result = start(&mut FakeMemory::new(16 * MIB), &file(), Some(&module));
@@ -184,13 +249,20 @@ fn a_module_without_room_says_how_much_there_is() {
     assert_eq!(result, Err(expected));
 }
 
-/// Where a loader may write: its boot structures and the kernel area.
-fn is_allowed(memory: &FakeMemory) -> bool {
+/// A loader writes its boot structures, and into the kernel area no more than it is given.
+fn is_allowed(memory: &FakeMemory, given: usize) -> bool {
     let structures = Range::new(COMMAND_LINE, 0x2000).unwrap();
     let kernel_area = memory.map().kernel_area();
     let allowed =
         |range: &Range<GuestPhysical>| structures.encloses(*range) || kernel_area.encloses(*range);
-    memory.writes.iter().all(allowed) && kernel_area.start() == KERNEL_AREA
+    let loaded = memory
+        .writes
+        .iter()
+        .filter(|one| kernel_area.encloses(**one));
+    let loaded: u64 = loaded.map(|range| range.bytes()).sum();
+    memory.writes.iter().all(allowed)
+        && kernel_area.start() == KERNEL_AREA
+        && loaded <= given as u64
 }
 
 proptest! {
@@ -202,7 +274,7 @@ proptest! {
             bytes[..kept].copy_from_slice(&start_of_elf[..kept]);
             let mut memory = FakeMemory::new(16 * MIB);
             let _ = start(&mut memory, &bytes, None);
-            prop_assert!(is_allowed(&memory));
+            prop_assert!(is_allowed(&memory, bytes.len()));
         }
     }
 
@@ -217,6 +289,6 @@ proptest! {
         let mut memory = FakeMemory::new(16 * MIB);
         let result = start(&mut memory, &file, Some(&[3; 5000]));
         prop_assert!(!matches!(result, Err(ImageError::Memory(_))), "{result:?}");
-        prop_assert!(is_allowed(&memory));
+        prop_assert!(is_allowed(&memory, file.len() + 5000));
     }
 }

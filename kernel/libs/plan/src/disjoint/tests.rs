@@ -77,17 +77,19 @@ fn virtual_function_is_given_once() {
 }
 
 #[test]
-fn physical_function_goes_with_its_virtual_functions() {
+fn physical_function_is_not_given_beside_its_virtual_functions() {
     let whole = Function::Whole { address: NVME };
-    let found = conflict(|plan| plan.partitions[0].functions[0] = whole);
-    assert_eq!(
-        (found.rule, found.place.partition()),
-        (Rule::PhysicalFunctionGiven, Some(0))
-    );
-    let mut plan = example();
-    plan.partitions[0].functions.push(whole);
-    plan.partitions[1].functions.clear();
-    assert_eq!(conflicts(&plan), []);
+    let between = conflict(|plan| plan.partitions[0].functions[0] = whole);
+    let within = conflict(|plan| {
+        plan.partitions[0].functions.push(whole);
+        plan.partitions[1].functions.clear();
+    });
+    for found in [between, within] {
+        assert_eq!(
+            (found.rule, found.place.partition()),
+            (Rule::PhysicalFunctionGiven, Some(0))
+        );
+    }
 }
 
 #[test]
@@ -130,7 +132,8 @@ fn overlap(left: &Range<HostPhysical>, right: &Range<HostPhysical>) -> bool {
         .any(|at| left.contains(at) && right.contains(at))
 }
 
-fn same_function(left: &Function, right: &Function) -> bool {
+/// Whether two functions cannot both be given away.
+fn exclude(left: &Function, right: &Function) -> bool {
     match (left, right) {
         (Function::Whole { address: left }, Function::Whole { address: right }) => left == right,
         (
@@ -145,7 +148,7 @@ fn same_function(left: &Function, right: &Function) -> bool {
                 namespace: second,
             },
         ) => left == right && (one == two || (first.is_some() && first == second)),
-        _ => false,
+        _ => left.physical() == right.physical(),
     }
 }
 
@@ -157,14 +160,10 @@ fn any_pair<T>(list: &[T], related: impl Fn(&T, &T) -> bool) -> bool {
 fn conflicts_within(partition: &Partition) -> bool {
     any_pair(&partition.cores, |left, right| left == right)
         || any_pair(&partition.memory, overlap)
-        || any_pair(&partition.functions, same_function)
+        || any_pair(&partition.functions, exclude)
 }
 
 fn conflict_between(left: &Partition, right: &Partition) -> bool {
-    let whole_and_part = |left: &Function, right: &Function| {
-        left.physical() == right.physical()
-            && matches!(left, Function::Whole { .. }) != matches!(right, Function::Whole { .. })
-    };
     let functions = |related: &dyn Fn(&Function, &Function) -> bool| {
         left.functions
             .iter()
@@ -176,8 +175,7 @@ fn conflict_between(left: &Partition, right: &Partition) -> bool {
             .memory
             .iter()
             .any(|one| right.memory.iter().any(|two| overlap(one, two)))
-        || functions(&same_function)
-        || functions(&whole_and_part)
+        || functions(&exclude)
 }
 
 proptest! {

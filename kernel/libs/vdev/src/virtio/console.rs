@@ -2,8 +2,8 @@
 //! one queue by which the driver receives, one by which it transmits.
 //!
 //! Registers, messages and queues together, over a page that the guest reads. Nothing here
-//! goes on for long: each call says how many bytes it moves at most, and the rings hold few
-//! buffers.
+//! goes on for long: each call has a budget of steps, to which every buffer, descriptor and
+//! byte counts.
 
 use addr::ApicId;
 use pci_config::header::Class;
@@ -29,6 +29,9 @@ const NOTIFY: u16 = 0x1000;
 const MESSAGES: msix::Synthetic<VECTORS> = msix::Synthetic::new(TABLE, PENDING);
 const RECEIVE: usize = 0;
 const TRANSMIT: usize = 1;
+/// What of typed bytes is brought in by one call; more than a driver that gives each byte a
+/// buffer of its own needs for a request's.
+const RECEIVE_STEPS: usize = 1024;
 
 /// What the guest sees in configuration space (VIRTIO, sections 4.1.2 "PCI Device Discovery"
 /// and 4.1.4 "Virtio Structure PCI Capabilities"); BAR 0 is the page of registers, followed by
@@ -134,19 +137,18 @@ impl Console {
         self.registers.is_live() && self.bus_master
     }
 
-    /// Takes up to `most` bytes that the driver transmits, and hands them to `put`; how many.
+    /// Takes bytes that the driver transmits, with `steps` steps at most, and hands them to
+    /// `put`; how many.
     pub fn transmit<M: Memory>(
         &mut self,
         page: &mut impl Image,
         memory: &M,
-        most: usize,
+        mut steps: usize,
         mut put: impl FnMut(u8),
     ) -> usize {
         let mut count = 0_usize;
         self.serve(page, TRANSMIT, |queue| {
-            while count < most
-                && let Some(at) = queue.next_byte(memory)?
-            {
+            while let Some(at) = queue.next_byte(memory, &mut steps)? {
                 put(memory.read_u8(at).ok_or(Broken)?);
                 count = count.saturating_add(1);
             }
@@ -169,8 +171,9 @@ impl Console {
                 return Ok(false);
             }
             count = Some(0);
+            let mut steps = RECEIVE_STEPS;
             for (taken, byte) in (1..).zip(bytes) {
-                let Some(at) = queue.next_byte(memory)? else {
+                let Some(at) = queue.next_byte(memory, &mut steps)? else {
                     break;
                 };
                 memory.write(at, &[*byte]).ok_or(Broken)?;

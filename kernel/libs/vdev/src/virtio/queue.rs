@@ -1,8 +1,9 @@
 //! A split virtqueue, from the device's side (VIRTIO, section 2.6 "Split Virtqueues").
 //!
 //! The rings are the guest's memory and may change under the device's eyes. So each word is
-//! read once; what it says is checked before it is used; and a walk along descriptors ends
-//! after as many steps as there are descriptors.
+//! read once; what it says is checked before it is used; a walk along descriptors ends after
+//! as many steps as there are descriptors; and whoever serves a queue says how many steps of
+//! all kinds it may cost.
 
 use core::sync::atomic::{Ordering, fence};
 
@@ -117,42 +118,34 @@ impl Queue {
     /// given no further buffer. The byte counts as done; a buffer that is done is given back
     /// when the next byte is asked for, or by [`Queue::flush`].
     ///
+    /// Every step on the way takes one from `budget`, for a driver can fill its ring as fast as
+    /// it is emptied, with buffers that have nothing for this direction. When nothing is left
+    /// of it there is no byte either, and the next call goes on from here.
+    ///
     /// # Errors
     /// The rings are broken.
-    pub fn next_byte<M: Memory>(&mut self, memory: &M) -> Result<Option<GuestPhysical>, Broken> {
-        // A buffer may have nothing for this direction: then the next one is looked at. There
-        // are no more than the ring holds.
-        for _ in 0..=MAXIMUM_SIZE {
-            if let Some(at) = self.step(memory)? {
-                return Ok(Some(at));
-            }
-            self.give_back(memory)?;
-            if !self.take(memory)? {
-                return Ok(None);
+    pub fn next_byte<M: Memory>(
+        &mut self,
+        memory: &M,
+        budget: &mut usize,
+    ) -> Result<Option<GuestPhysical>, Broken> {
+        let (place, direction) = (self.place, self.direction);
+        while let Some(rest) = budget.checked_sub(1) {
+            *budget = rest;
+            match &mut self.current {
+                Some(chain) if chain.left > 0 => return chain.advance(direction).map(Some),
+                Some(chain) => match chain.next {
+                    Some(index) => chain.follow(index, &place, direction, memory)?,
+                    None => self.give_back(memory)?,
+                },
+                None => {
+                    if !self.take(memory)? {
+                        return Ok(None);
+                    }
+                }
             }
         }
         Ok(None)
-    }
-
-    /// The next byte of the buffer under way, if it has one.
-    fn step<M: Memory>(&mut self, memory: &M) -> Result<Option<GuestPhysical>, Broken> {
-        let (place, direction) = (self.place, self.direction);
-        let Some(chain) = &mut self.current else {
-            return Ok(None);
-        };
-        while chain.left == 0 {
-            let Some(index) = chain.next else {
-                return Ok(None);
-            };
-            chain.follow(index, &place, direction, memory)?;
-        }
-        let at = chain.at;
-        chain.left = chain.left.saturating_sub(1);
-        chain.at = at.checked_add(1).ok_or(Broken)?;
-        if direction == Direction::ToDriver {
-            chain.written = chain.written.saturating_add(1);
-        }
-        Ok(Some(at))
     }
 
     /// Takes the next buffer that the driver has made available; whether there is one.
@@ -246,6 +239,17 @@ impl Queue {
 }
 
 impl Chain {
+    /// Goes on behind the next byte of the part under way, which has one; where that is.
+    fn advance(&mut self, direction: Direction) -> Result<GuestPhysical, Broken> {
+        let at = self.at;
+        self.left = self.left.saturating_sub(1);
+        self.at = at.checked_add(1).ok_or(Broken)?;
+        if direction == Direction::ToDriver {
+            self.written = self.written.saturating_add(1);
+        }
+        Ok(at)
+    }
+
     /// Goes on to descriptor `index`; a part for the other direction is passed over.
     fn follow<M: Memory>(
         &mut self,
