@@ -1,0 +1,14 @@
+//! Who makes a core look, and when: what its senders and the core itself agree on. The interrupts
+//! are the caller's.
+//!
+//! Key type: [`Rest`], of a core that waits in root mode or runs a guest.
+//!
+//! All orders are sequentially consistent: these are a few accesses an interrupt, and each of the
+//! arguments below needs one order that all cores agree on.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod rest;
+
+pub use rest::{Rest, Signal};
