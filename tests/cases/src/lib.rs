@@ -149,6 +149,10 @@ pub const ALL: &[Case] = &[
         "managed_flood_without_exits",
         managed_line::flood_without_exits_slows_nobody,
     ),
+    Case::new(
+        "managed_flood_of_lines",
+        managed_line::flood_of_lines_slows_nobody,
+    ),
     Case::new("managed_unread", managed_line::nobody_reads),
     Case::new("managed_absent", managed_line::nobody_is_there),
     Case::new("managed_reset", managed_line::machine_is_reset).needing(MONITOR),
