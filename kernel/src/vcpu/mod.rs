@@ -22,6 +22,7 @@ use initial_state::InitialState;
 use page_table::Format;
 use permission_map::{MsrLayout, MsrMap};
 use thiserror::Error;
+pub use vdev::exception::Exception;
 use vdev::exit_reason::ExitReason;
 use vdev::msr;
 use vdev::processor::Processor;
@@ -132,15 +133,6 @@ fn open_native<L: MsrLayout, const BYTES: usize>(permissions: &mut MsrMap<L, BYT
             }
         }
     }
-}
-
-/// An exception for the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exception {
-    /// `#UD`.
-    InvalidOpcode,
-    /// `#GP(0)`.
-    GeneralProtection,
 }
 
 /// The guest's registers that tell where an instruction is and how long it may be.

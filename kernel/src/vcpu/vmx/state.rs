@@ -17,8 +17,6 @@ use super::region::Current;
 use super::{Shared, enter, features};
 use crate::cpu::core::Core;
 
-const INVALID_OPCODE: u8 = 6;
-const GENERAL_PROTECTION: u8 = 13;
 const MACHINE_CHECK: u32 = 18;
 const EFER_LMA: u64 = 1 << 10;
 const IA32_PAT: u32 = 0x277;
@@ -195,11 +193,11 @@ fn end_shadow(vmcs: &mut Current<'_>) {
 
 /// Lets the guest begin with an exception.
 pub fn inject(vmcs: &mut Current<'_>, exception: Exception) {
-    let event = match exception {
-        Exception::InvalidOpcode => EventInjection::exception(INVALID_OPCODE, None),
-        Exception::GeneralProtection => EventInjection::exception(GENERAL_PROTECTION, Some(0)),
-    };
-    write_event(vmcs, event);
+    let error_code = exception.error_code(vmcs.read(field::GUEST_CR0));
+    write_event(
+        vmcs,
+        EventInjection::exception(exception.vector(), error_code),
+    );
 }
 
 /// Lets the guest begin with an NMI. No CPU injects one in the shadow of a MOV SS, and some
