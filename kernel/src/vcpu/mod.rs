@@ -60,6 +60,8 @@ pub enum Exit {
     Privileged,
     /// INVD, which is answered as WBINVD.
     InvalidateCaches,
+    /// An exception of the guest's own, which it gets.
+    Exception(Exception),
     /// Triple fault.
     Shutdown,
     /// The hardware reports an error of its own while the guest runs.
@@ -92,6 +94,7 @@ impl Exit {
             Self::Privileged | Self::ForbiddenControl | Self::InvalidateCaches => {
                 ExitReason::PrivilegedInstruction
             }
+            Self::Exception(_) => ExitReason::Exception,
             Self::Shutdown => ExitReason::Shutdown,
             Self::EntryFailure { .. } => ExitReason::EntryFailure,
             Self::Settled | Self::DeliveryFault | Self::MachineCheck | Self::Unknown { .. } => {

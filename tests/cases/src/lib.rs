@@ -99,6 +99,7 @@ pub const ALL: &[Case] = &[
     Case::new("state_modes", processor_state::modes),
     Case::new("state_registers", processor_state::awkward_registers),
     Case::new("state_instructions", processor_state::awkward_instructions),
+    Case::new("state_exceptions", processor_state::exceptions),
     Case::new("state_task_switch", processor_state::task_switch),
     Case::new("nmi", non_maskable::interrupts_arrive_once),
     Case::new("exitless_timer", exitless::timer),

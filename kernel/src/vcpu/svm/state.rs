@@ -12,9 +12,11 @@ const INTERRUPT_SHADOW: u64 = 1 << 0;
 /// What makes a guest exit.
 ///
 /// Not intercepted, on purpose: external interrupts (the exitless recipe), HLT, PAUSE,
-/// RDTSC, INVLPG, control and debug registers, WBINVD, and XSETBV, whose register root mode
+/// RDTSC, INVLPG, control and debug registers, ICEBP, WBINVD, and XSETBV, whose register root mode
 /// does not use and whose value the CPU checks.
 const INTERCEPTS: Intercepts = Intercepts::of(&[
+    ExitCode::DEBUG,
+    ExitCode::ALIGNMENT_CHECK,
     ExitCode::MACHINE_CHECK,
     ExitCode::NMI,
     ExitCode::INIT,
