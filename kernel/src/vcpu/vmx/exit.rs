@@ -71,7 +71,9 @@ fn without_length(vmcs: &mut Current<'_>, reason: ExitReason) -> Exit {
         | ExitReason::MONITOR
         | ExitReason::MWAIT
         | ExitReason::RDPMC
-        | ExitReason::RSM => Exit::Privileged,
+        | ExitReason::RSM
+        | ExitReason::SEAMCALL
+        | ExitReason::TDCALL => Exit::Privileged,
         _ => unknown(reason),
     }
 }
