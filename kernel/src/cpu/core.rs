@@ -2,10 +2,11 @@
 //! something.
 
 use core::arch::asm;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use addr::{ApicId, HostPhysical, PageSize, Range};
 use spin::Once;
+use wake_up::{Rest, Signal};
 use x86_64::VirtAddr;
 use x86_64::registers::control::{Cr4, Cr4Flags};
 use x86_64::registers::model_specific::GsBase;
@@ -29,9 +30,7 @@ pub struct Core {
     /// What others ask of this core.
     pub mailbox: Mailbox,
     /// Whether it waits in root mode and takes interrupts.
-    at_rest: AtomicBool,
-    /// Whether somebody is about to wake it, or has sent the interrupt and it has not come.
-    wake_under_way: AtomicBool,
+    rest: Rest,
     /// Descriptor tables and the address of the stack for faults.
     pub descriptors: Descriptors,
 }
@@ -55,8 +54,7 @@ impl Core {
             this,
             id,
             mailbox: Mailbox::new(),
-            at_rest: AtomicBool::new(true),
-            wake_under_way: AtomicBool::new(false),
+            rest: Rest::new(),
             descriptors,
         };
         let core = alloc::boxed::Box::leak(alloc::boxed::Box::new(core));
@@ -87,22 +85,21 @@ impl Core {
     /// The core goes to run a guest: from now on it is kicked, not woken. To be called while
     /// it takes interrupts, for a wake-up that is under way would otherwise reach the guest.
     pub fn leave_rest(&self) {
-        self.at_rest.store(false, Ordering::SeqCst);
         // The local APIC does not lose it; the bound is there because every wait has one.
-        time::wait_for(LATE_WAKE_MILLISECONDS, || {
-            !self.wake_under_way.load(Ordering::SeqCst)
+        self.rest.leave(|has_come| {
+            time::wait_for(LATE_WAKE_MILLISECONDS, has_come);
         });
     }
 
     /// The core waits in root mode again.
     pub fn rest(&self) {
-        self.at_rest.store(true, Ordering::SeqCst);
+        self.rest.begin();
     }
 
     /// The interrupt that wakes a core at rest has come.
     pub fn notice_wake() {
         if let Some(core) = Self::current() {
-            core.wake_under_way.store(false, Ordering::SeqCst);
+            core.rest.notice_wake();
         }
     }
 
@@ -111,7 +108,7 @@ impl Core {
     /// off. Everywhere else it has done its work, or is nobody's.
     pub fn notice_nmi() {
         if let Some(core) = Self::current()
-            && !core.at_rest.load(Ordering::Relaxed)
+            && !core.rest.is_at_rest()
             && KICK.get() == Some(&Kick::Init)
         {
             core.mailbox.post(Request::NMI);
@@ -121,22 +118,12 @@ impl Core {
 
     /// Posts `request` and makes the core look at it, whether it waits in root mode or runs a
     /// guest.
-    ///
-    /// The order is what makes it safe. A sender says that a wake-up is under way before it
-    /// looks whether the core is at rest; a core that leaves its rest says so before it looks
-    /// for one. So either the sender finds the core gone, and kicks it, or the core waits for
-    /// the wake-up. A kick that comes late is kept by the hardware until the guest is entered.
     pub fn ask(&self, request: Request) {
         self.mailbox.post(request);
-        if self.wake_under_way.swap(true, Ordering::SeqCst) {
-            // Whoever said so sends, or has sent, what makes the core look: it is not come yet.
-            return;
-        }
-        if self.at_rest.load(Ordering::SeqCst) {
-            local_apic::send_wake(self.id);
-        } else {
-            self.wake_under_way.store(false, Ordering::SeqCst);
-            self.kick();
+        match self.rest.ask() {
+            Some(Signal::Wake) => local_apic::send_wake(self.id),
+            Some(Signal::Kick) => self.kick(),
+            None => {}
         }
     }
 
@@ -151,7 +138,7 @@ impl Core {
     /// Interrupts the guest of this core on `vector`, 16 or more; false, and nothing done, if
     /// the core is at rest. One that comes late is dropped, as all are that come at rest.
     pub fn interrupt(&self, vector: u8) -> bool {
-        let runs = !self.at_rest.load(Ordering::SeqCst);
+        let runs = !self.rest.is_at_rest();
         if runs {
             local_apic::send_vector(self.id, vector);
         }

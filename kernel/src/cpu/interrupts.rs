@@ -18,6 +18,9 @@ const FIRST_EXTERNAL_VECTOR: u64 = 32;
 /// Word 1").
 const LEGACY_MASKS: [u16; 2] = [0x21, 0xa1];
 const WAKE_VECTOR: u64 = local_apic::WAKE_VECTOR as u64;
+/// How often interrupts are let in for those that were held back. One is enough where the CPU sees
+/// at once that their priority is open; no manual says when it does.
+const DRAIN_ATTEMPTS: u32 = 1_000;
 
 /// The machine's state at an interrupt, as `interrupts.s` leaves it on the stack.
 #[repr(C)]
@@ -85,9 +88,13 @@ pub fn wait_unless(ready: impl FnOnce() -> bool) {
 /// Takes and drops what an earlier guest has left pending on vectors 16 to 31, which root
 /// mode's own table has exceptions on. Interrupts are on before and after.
 pub fn drop_held_back() {
-    if !local_apic::has_held_back() {
-        return;
+    let mut attempts = 0..DRAIN_ATTEMPTS;
+    while local_apic::has_held_back() && attempts.next().is_some() {
+        let_held_back_in();
     }
+}
+
+fn let_held_back_in() {
     x86_64::instructions::interrupts::disable();
     descriptors::load_draining_table();
     local_apic::open_all_priorities();

@@ -1,5 +1,6 @@
 //! Physical CPUs: identity, descriptor tables, interrupts, local APIC, bring-up.
 
+pub mod attention;
 pub mod bring_up;
 pub mod core;
 pub mod descriptors;

@@ -8,6 +8,8 @@
 .set TRAMPOLINE, 0x8000
 .set CR0_PE, 1 << 0
 .set CR0_WP, 1 << 16
+.set CR0_NW, 1 << 29
+.set CR0_CD, 1 << 30
 .set CR0_PG, 1 << 31
 .set CR4_PAE, 1 << 5
 .set EFER, 0xc0000080
@@ -23,7 +25,9 @@ trampoline_start:
     xorw %ax, %ax
     movw %ax, %ds
     lgdtl TRAMPOLINE + (trampoline_gdt_pointer - trampoline_start)
+    # INIT leaves the caches as firmware did.
     movl %cr0, %eax
+    andl $~(CR0_NW + CR0_CD), %eax
     orl $CR0_PE, %eax
     movl %eax, %cr0
     ljmpl $8, $TRAMPOLINE + (trampoline_32 - trampoline_start)

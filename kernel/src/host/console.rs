@@ -83,11 +83,13 @@ pub fn log() -> &'static Bytes<LOG_BYTES> {
     &LOG
 }
 
-/// Sends as many of `bytes` as the line takes now; how many. Without a line it takes all.
+/// Sends as many of `bytes` as the line takes now; how many. Without a line it takes all, and none
+/// while a core that crashes writes its record.
 pub fn send(bytes: &[u8]) -> usize {
-    match CONSOLE.lock().as_mut() {
-        Some(serial) => serial.0.send(bytes),
-        None => bytes.len(),
+    match CONSOLE.try_lock().as_deref_mut() {
+        Some(Some(serial)) => serial.0.send(bytes),
+        Some(None) => bytes.len(),
+        None => 0,
     }
 }
 

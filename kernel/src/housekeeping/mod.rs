@@ -14,7 +14,7 @@ use image_room::Announcement;
 use lifecycle::State;
 use plan::ImagePart;
 
-use crate::cpu::{interrupts, local_apic, time};
+use crate::cpu::{attention, interrupts, local_apic, time};
 use crate::host::given_up::{self, Table};
 use crate::host::{console, heap, paging};
 use crate::iommu::Iommu;
@@ -143,6 +143,7 @@ impl House {
         }
         loop {
             let begin = time::read_tsc();
+            attention::give();
             let mut need = self.look_after_all();
             need = need.max(self.serve_consoles(time::milliseconds()));
             self.take_faults();
@@ -164,7 +165,7 @@ impl House {
             for channel in &mut self.channels {
                 channel.note_turn(ticks);
             }
-            interrupts::wait_unless(|| need == Need::Now);
+            interrupts::wait_unless(|| need == Need::Now || attention::is_wanted());
         }
     }
 

@@ -40,8 +40,8 @@ use vdev::message::Interrupt;
 use vdev::processor::Processor;
 use vdev::uart::Uart;
 
+use crate::cpu::attention;
 use crate::cpu::core::{Core, Request};
-use crate::cpu::local_apic;
 use crate::vcpu::counters::Counters;
 use devices::synthetic::Model;
 
@@ -126,7 +126,7 @@ impl Partition {
     /// housekeeping core.
     pub fn leave(&self) {
         if self.life.leave() {
-            local_apic::send_wake(self.housekeeping);
+            attention::call(self.housekeeping);
         }
     }
 

@@ -5,7 +5,7 @@ use vdev::power::{self, PowerRequest};
 use vdev::uart;
 
 use super::{Partition, StopCause, config_ports, string_io};
-use crate::cpu::local_apic;
+use crate::cpu::attention;
 use crate::vcpu::dispatch::Next;
 use crate::vcpu::{Backend, Direction, PortAccess};
 
@@ -91,7 +91,7 @@ fn transmit(partition: &Partition, offset: u16, value: u8) {
     if let Some(byte) = uart.write(offset, value) {
         partition.console.push(byte);
         if byte == b'\n' {
-            local_apic::send_wake(partition.housekeeping);
+            attention::call(partition.housekeeping);
         }
     }
 }

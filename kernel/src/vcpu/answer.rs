@@ -40,6 +40,7 @@ pub fn answer<B: Backend>(occupant: &Occupant<B>, backend: &mut B, exit: Exit) -
         Exit::NonMaskableInterrupt
         | Exit::Init
         | Exit::Settled
+        | Exit::Exception(_)
         | Exit::Shutdown
         | Exit::MachineCheck
         | Exit::DeliveryFault

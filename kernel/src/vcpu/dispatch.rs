@@ -1,7 +1,8 @@
 //! What to do about an exit: decided here once, for both back ends.
 //!
-//! What stays in a sealed machine is in this file: a guest's end, kicks, and interrupts from one
-//! of its cores to another. All else is behind [`answer::answer`].
+//! What stays in a sealed machine is in this file: a guest's end, kicks, interrupts from one of its
+//! cores to another, and exceptions that must not be left to the CPU. All else is behind
+//! [`answer::answer`].
 //!
 //! Nothing here allocates, prints or waits.
 
@@ -36,6 +37,13 @@ pub fn handle<B: Backend>(occupant: &Occupant<B>, backend: &mut B, exit: Exit) -
         }
         // What a kick is for is in the mailbox, which is looked at before each entry.
         Exit::NonMaskableInterrupt | Exit::Init | Exit::Settled => return Next::Resume,
+        // Left to the CPU, their delivery may raise them again without an end, and neither a kick nor
+        // anything else gets in between (CVE-2015-5307, CVE-2015-8104). As an exit each time round
+        // it comes by the mailbox.
+        Exit::Exception(exception) => {
+            backend.inject(exception);
+            return Next::Resume;
+        }
         // Any program may execute it: where it always exits, it is answered for ever.
         Exit::Cpuid if B::CPUID_ALWAYS_EXITS => {
             answer::answer_cpuid(occupant, backend);

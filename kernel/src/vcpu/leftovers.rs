@@ -7,7 +7,7 @@
 use core::arch::asm;
 
 use vdev::processor::{Condition, Processor};
-use x86_64::registers::control::{Cr4, Cr4Flags};
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::Msr;
 
 use super::instruction::{cpuid, write_xcr0};
@@ -39,6 +39,7 @@ const XSAVE_LEAF: u32 = 0xd;
 
 /// Clears the core that runs.
 pub fn clear(processor: Processor) {
+    enable_caches();
     clear_debug_addresses();
     clear_extended_state();
     for (number, condition) in CLEARED {
@@ -48,6 +49,14 @@ pub fn clear(processor: Processor) {
         }
     }
     interrupts::drop_held_back();
+}
+
+/// CR0.CD and CR0.NW, which VMX's entries and exits leave as they are (Intel SDM 325384-080, volume
+/// 3C, section 28.5.1 "Loading Host Control Registers, Debug Registers, MSRs").
+fn enable_caches() {
+    let off = Cr0Flags::CACHE_DISABLE | Cr0Flags::NOT_WRITE_THROUGH;
+    // SAFETY: what is cached does not change what is in memory; both bits clear is a valid state.
+    unsafe { Cr0::update(|flags| flags.remove(off)) };
 }
 
 /// DR0 to DR3; DR6 and DR7 are exchanged with the guest.

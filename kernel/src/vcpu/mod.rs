@@ -22,6 +22,7 @@ use initial_state::InitialState;
 use page_table::Format;
 use permission_map::{MsrLayout, MsrMap};
 use thiserror::Error;
+pub use vdev::exception::Exception;
 use vdev::exit_reason::ExitReason;
 use vdev::msr;
 use vdev::processor::Processor;
@@ -59,6 +60,8 @@ pub enum Exit {
     Privileged,
     /// INVD, which is answered as WBINVD.
     InvalidateCaches,
+    /// An exception of the guest's own, which it gets.
+    Exception(Exception),
     /// Triple fault.
     Shutdown,
     /// The hardware reports an error of its own while the guest runs.
@@ -91,6 +94,7 @@ impl Exit {
             Self::Privileged | Self::ForbiddenControl | Self::InvalidateCaches => {
                 ExitReason::PrivilegedInstruction
             }
+            Self::Exception(_) => ExitReason::Exception,
             Self::Shutdown => ExitReason::Shutdown,
             Self::EntryFailure { .. } => ExitReason::EntryFailure,
             Self::Settled | Self::DeliveryFault | Self::MachineCheck | Self::Unknown { .. } => {
@@ -132,15 +136,6 @@ fn open_native<L: MsrLayout, const BYTES: usize>(permissions: &mut MsrMap<L, BYT
             }
         }
     }
-}
-
-/// An exception for the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exception {
-    /// `#UD`.
-    InvalidOpcode,
-    /// `#GP(0)`.
-    GeneralProtection,
 }
 
 /// The guest's registers that tell where an instruction is and how long it may be.

@@ -99,6 +99,7 @@ pub const ALL: &[Case] = &[
     Case::new("state_modes", processor_state::modes),
     Case::new("state_registers", processor_state::awkward_registers),
     Case::new("state_instructions", processor_state::awkward_instructions),
+    Case::new("state_exceptions", processor_state::exceptions),
     Case::new("state_task_switch", processor_state::task_switch),
     Case::new("nmi", non_maskable::interrupts_arrive_once),
     Case::new("exitless_timer", exitless::timer),
@@ -148,6 +149,10 @@ pub const ALL: &[Case] = &[
     Case::new(
         "managed_flood_without_exits",
         managed_line::flood_without_exits_slows_nobody,
+    ),
+    Case::new(
+        "managed_flood_of_lines",
+        managed_line::flood_of_lines_slows_nobody,
     ),
     Case::new("managed_unread", managed_line::nobody_reads),
     Case::new("managed_absent", managed_line::nobody_is_there),

@@ -68,6 +68,18 @@ pub fn flood_without_exits_slows_nobody(bench: &Bench) -> Result<()> {
     flood_by(bench, Guest::alpha("flood").with_argument("virtio=1"), true)
 }
 
+/// Guests that print nothing but ends of lines, each of which calls the housekeeping core, on all
+/// their cores at once: it gets through its loop, and the channel answers.
+pub fn flood_of_lines_slows_nobody(bench: &Bench) -> Result<()> {
+    let guests = [Guest::alpha("flood"), Guest::beta("flood")];
+    let guests = guests.map(|guest| guest.with_argument("lines=1"));
+    let emulator = start_managed(bench, &guests)?;
+    let mut channel = emulator.channel()?;
+    let [fast, slow] = QUESTIONS;
+    let questions = if bench.has(Need::Monitor) { fast } else { slow };
+    ask_under_flood(&mut channel, questions)
+}
+
 /// The guest that floods loses bytes of its own alone: its neighbour says all that it has to
 /// say and makes the exits that it always makes, and the channel answers.
 fn flood_by(bench: &Bench, flood: Guest, must_lose: bool) -> Result<()> {

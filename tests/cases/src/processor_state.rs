@@ -32,6 +32,11 @@ pub fn awkward_instructions(bench: &Bench) -> Result<()> {
     passes(bench, "awkward-instructions")
 }
 
+/// Debug exceptions and alignment checks arrive as from the processor itself.
+pub fn exceptions(bench: &Bench) -> Result<()> {
+    passes(bench, "exceptions")
+}
+
 /// A task switch by hardware works under SVM. Under VMX it always exits, and stops its
 /// partition alone.
 pub fn task_switch(bench: &Bench) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Registers that a hypervisor may forget to put back: filled by one guest, looked at by the
 //! next one on the same core.
 //!
-//! DR0 to DR3, x87, SSE and AVX state, XCR0, and model-specific registers.
+//! DR0 to DR3, CR0.CD, x87, SSE and AVX state, XCR0, and model-specific registers.
 
 use core::arch::asm;
 
@@ -10,6 +10,9 @@ use crate::{Exception, Failure, Verdict, ensure};
 
 /// `CR4.OSFXSR`, and `CR4.OSXSAVE`.
 const EXTENDED_STATE: u64 = 1 << 9 | 1 << 18;
+/// `CR0.NW` and `CR0.CD`.
+const CACHE_CONTROLS: u64 = 0b11 << 29;
+const CACHE_DISABLE: u64 = 1 << 30;
 /// XCR0: x87; and with SSE and AVX.
 const X87: u64 = 0b1;
 const X87_SSE_AVX: u64 = 0b111;
@@ -43,6 +46,8 @@ pub fn fill() -> Verdict {
     const VALUE: u64 = 0x1234_5678;
     // SAFETY: no breakpoint is on, so the addresses mean nothing.
     unsafe { asm!("mov dr0, {0}", "mov dr1, {0}", "mov dr2, {0}", "mov dr3, {0}", in(reg) VALUE) };
+    // SAFETY: without caches memory is the same.
+    unsafe { asm!("mov cr0, {}", in(reg) read_cr0() | CACHE_DISABLE) };
     enable();
     if has_avx() {
         write_xcr0(X87_SSE_AVX);
@@ -72,6 +77,8 @@ pub fn check() -> Verdict {
     };
     let addresses = [a, b, c, d];
     ensure!(addresses == [0; 4], "DR0 to DR3 are {addresses:x?}");
+    let cr0 = read_cr0();
+    ensure!(cr0 & CACHE_CONTROLS == 0, "CR0 is {cr0:#x}: no caches");
     enable();
     let xcr0 = read_xcr0();
     ensure!(xcr0 == X87, "XCR0 is {xcr0:#x}");
@@ -103,6 +110,13 @@ fn faulted(name: &str, why: Exception) -> Failure {
 
 fn has_avx() -> bool {
     cpuid(1, 0).ecx & AVX != 0
+}
+
+fn read_cr0() -> u64 {
+    let cr0: u64;
+    // SAFETY: reading has no effect.
+    unsafe { asm!("mov {}, cr0", out(reg) cr0) };
+    cr0
 }
 
 /// Lets the instructions for this state be executed.

@@ -7,6 +7,10 @@ pub struct ExitCode(pub u64);
 
 /// What root mode intercepts, and what needs no intercept.
 impl ExitCode {
+    /// The exception with vector 1.
+    pub const DEBUG: Self = Self(0x41);
+    /// The exception with vector 17.
+    pub const ALIGNMENT_CHECK: Self = Self(0x51);
     /// The exception with vector 18.
     pub const MACHINE_CHECK: Self = Self(0x52);
     /// A physical NMI.

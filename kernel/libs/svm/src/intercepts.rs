@@ -52,12 +52,12 @@ mod tests {
         let codes = [
             ExitCode(0x13),
             ExitCode(0x27),
-            ExitCode::MACHINE_CHECK,
+            ExitCode::ALIGNMENT_CHECK,
             ExitCode::SHUTDOWN,
             ExitCode(0x8d),
             ExitCode(0xa2),
         ];
-        let bits = [19, 7, 18, 31, 13, 2].map(|bit| 1 << bit);
+        let bits = [19, 7, 17, 31, 13, 2].map(|bit| 1 << bit);
         assert_eq!(Intercepts::of(&codes), Intercepts(bits));
     }
 

@@ -62,6 +62,8 @@ reasons! {
     EntryFailure = "entry-failure",
     /// Anything else, and codes that the manuals do not know.
     Other = "other",
+    /// A debug exception or an alignment check, which the guest then gets.
+    Exception = "exception",
 }
 
 impl ExitReason {

@@ -7,6 +7,7 @@
 //!   [`msix`];
 //! - the frequency that clocks are told by: [`tsc`];
 //! - what a trapped memory access means: [`mov`], [`walk`];
+//! - exceptions that a guest gets: [`exception`];
 //! - the words of the counters: [`exit_reason`].
 //!
 //! Whatever comes from a guest is answered by a value; nothing here can panic.
@@ -16,6 +17,7 @@
 
 pub mod config_space;
 pub mod cpuid;
+pub mod exception;
 pub mod exit_reason;
 pub mod icr;
 pub mod io_apic;

@@ -12,8 +12,10 @@ pub struct EventInjection {
 }
 
 impl EventInjection {
+    const KIND: u32 = 0b111 << 8;
     const NMI: u32 = 2 << 8;
     const HARDWARE_EXCEPTION: u32 = 3 << 8;
+    const PRIVILEGED_SOFTWARE_EXCEPTION: u32 = 5 << 8;
     const DELIVER_ERROR_CODE: u32 = 1 << 11;
     const VALID: u32 = 1 << 31;
     const NMI_VECTOR: u32 = 2;
@@ -50,15 +52,22 @@ impl EventInjection {
     }
 
     /// The vector of a valid VM-exit interruption-information field that tells of a hardware
-    /// exception.
+    /// exception or of INT1.
     #[must_use]
     pub const fn exception_vector(information: u32) -> Option<u8> {
-        const KIND: u32 = 0b111 << 8;
-        if Self::is_valid(information) && information & KIND == Self::HARDWARE_EXCEPTION {
-            Some(information.to_le_bytes()[0])
-        } else {
-            None
+        match information & Self::KIND {
+            _ if !Self::is_valid(information) => None,
+            Self::HARDWARE_EXCEPTION | Self::PRIVILEGED_SOFTWARE_EXCEPTION => {
+                Some(information.to_le_bytes()[0])
+            }
+            _ => None,
         }
+    }
+
+    /// Whether the exception is what the instruction INT1 does; it has not been executed yet.
+    #[must_use]
+    pub const fn is_by_int1(information: u32) -> bool {
+        information & Self::KIND == Self::PRIVILEGED_SOFTWARE_EXCEPTION
     }
 }
 
@@ -80,8 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn only_a_valid_hardware_exception_has_a_vector() {
+    fn only_a_valid_exception_has_a_vector() {
         assert_eq!(EventInjection::exception_vector(0x8000_0312), Some(18));
+        assert_eq!(EventInjection::exception_vector(0x8000_0b11), Some(17));
+        assert_eq!(EventInjection::exception_vector(0x8000_0501), Some(1));
+        assert!(EventInjection::is_by_int1(0x8000_0501));
+        assert!(!EventInjection::is_by_int1(0x8000_0301));
         assert_eq!(EventInjection::exception_vector(0x0000_0312), None);
         assert_eq!(EventInjection::exception_vector(0x8000_0202), None);
         assert!(!EventInjection::is_valid(0x7fff_ffff));

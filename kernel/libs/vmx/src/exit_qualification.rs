@@ -62,6 +62,28 @@ pub const fn control_register(qualification: u64) -> u8 {
     (qualification & 0xf) as u8
 }
 
+/// DR6, which was `before`, as the delivery of a debug exception that exits would have left it
+/// (SDM, table 28-1 "Exit Qualification for Debug Exceptions", and volume 3B, section 18.2.3 "Debug
+/// Status Register (DR6)"): of a bus lock and of a transaction it tells by a bit that is clear.
+#[must_use]
+pub const fn debug_status(qualification: u64, before: u64) -> u64 {
+    const BREAKPOINTS: u64 = 0b1111;
+    const BUS_LOCK: u64 = 1 << 11;
+    const REGISTER_ACCESS: u64 = 1 << 13;
+    const SINGLE_STEP: u64 = 1 << 14;
+    const TRANSACTION: u64 = 1 << 16;
+    let told = qualification & (BREAKPOINTS | REGISTER_ACCESS | SINGLE_STEP);
+    let set = (before & !BREAKPOINTS) | TRANSACTION | told;
+    set & !(qualification & (BUS_LOCK | TRANSACTION))
+}
+
+/// DR7, which was `before`, likewise: the handler can use the debug registers.
+#[must_use]
+pub const fn debug_control(before: u64) -> u64 {
+    const GENERAL_DETECT: u64 = 1 << 13;
+    before & !GENERAL_DETECT
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -101,6 +123,30 @@ mod tests {
     #[test]
     fn the_control_register_is_told() {
         assert_eq!(control_register(0x304), 4);
+    }
+
+    #[test]
+    fn a_debug_exception_is_told_in_dr6() {
+        const NOTHING: u64 = 0xffff_0ff0;
+        let status = |qualification| debug_status(qualification, NOTHING);
+        assert_eq!(status(0), NOTHING);
+        assert_eq!(status(0x4000), 0xffff_4ff0);
+        assert_eq!(status(0x2000), 0xffff_2ff0);
+        assert_eq!(status(0x4005), 0xffff_4ff5);
+        // Told by a bit that is clear.
+        assert_eq!(status(0x0800), 0xffff_07f0);
+        assert_eq!(status(0x1_0001), 0xfffe_0ff1);
+    }
+
+    #[test]
+    fn dr6_forgets_breakpoints_and_nothing_else() {
+        assert_eq!(debug_status(0x4000, 0xffff_2fff), 0xffff_6ff0);
+        assert_eq!(debug_status(0x4000, 0xfffe_0ff0), 0xffff_4ff0);
+    }
+
+    #[test]
+    fn the_handler_can_use_the_debug_registers() {
+        assert_eq!(debug_control(0x2401), 0x0401);
     }
 
     proptest! {

@@ -74,6 +74,10 @@ impl ExitReason {
     pub const XSETBV: Self = Self(55);
     /// VMFUNC.
     pub const VMFUNC: Self = Self(59);
+    /// SEAMCALL.
+    pub const SEAMCALL: Self = Self(76);
+    /// TDCALL.
+    pub const TDCALL: Self = Self(77);
 
     const BASIC: u32 = 0xffff;
     const ENTRY_FAILURE: u32 = 1 << 31;
@@ -111,6 +115,8 @@ mod tests {
         assert_eq!(ExitReason(9).name(), "TASK_SWITCH");
         assert_eq!(ExitReason(49).name(), "EPT_MISCONFIGURATION");
         assert_eq!(ExitReason(3), ExitReason::INIT_SIGNAL);
+        assert_eq!(ExitReason(76), ExitReason::SEAMCALL);
+        assert_eq!(ExitReason(77), ExitReason::TDCALL);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use svm::{ExitCode, Vmcb, memory_fault, port_access};
 
-use super::super::{Exit, Registers};
+use super::super::{Exception, Exit, Registers};
 
 /// Why the guest of `vmcb` stopped.
 pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
@@ -25,6 +25,10 @@ pub fn decode(vmcb: &Vmcb, registers: &Registers) -> Exit {
         ExitCode::NPF => Exit::Memory(memory_fault(control.exit_info_1, control.exit_info_2)),
         ExitCode::NMI => Exit::NonMaskableInterrupt,
         ExitCode::IRET => Exit::Settled,
+        // DR6 and DR7 are as the guest's handler is to find them (APM volume 2, section 15.12.2
+        // "#DB (Debug)").
+        ExitCode::DEBUG => Exit::Exception(Exception::Debug),
+        ExitCode::ALIGNMENT_CHECK => Exit::Exception(Exception::AlignmentCheck),
         ExitCode::MACHINE_CHECK => Exit::MachineCheck,
         ExitCode::SHUTDOWN => Exit::Shutdown,
         ExitCode::INVD => Exit::InvalidateCaches,

@@ -6,17 +6,17 @@ use svm::{EventInjection, ExitCode, Intercepts, SaveArea, Vmcb};
 use super::super::{CodeState, Exception, Registers, Start};
 use super::Shared;
 
-const INVALID_OPCODE: u8 = 6;
-const GENERAL_PROTECTION: u8 = 13;
 /// APM volume 2, section 15.5.1 "VMRUN Instruction": interrupt shadow, bit 0.
 const INTERRUPT_SHADOW: u64 = 1 << 0;
 
 /// What makes a guest exit.
 ///
 /// Not intercepted, on purpose: external interrupts (the exitless recipe), HLT, PAUSE,
-/// RDTSC, INVLPG, control and debug registers, WBINVD, and XSETBV, whose register root mode
+/// RDTSC, INVLPG, control and debug registers, ICEBP, WBINVD, and XSETBV, whose register root mode
 /// does not use and whose value the CPU checks.
 const INTERCEPTS: Intercepts = Intercepts::of(&[
+    ExitCode::DEBUG,
+    ExitCode::ALIGNMENT_CHECK,
     ExitCode::MACHINE_CHECK,
     ExitCode::NMI,
     ExitCode::INIT,
@@ -106,11 +106,8 @@ pub fn jump(vmcb: &mut Vmcb, rip: u64) {
 
 /// Lets the guest begin with an exception.
 pub fn inject(vmcb: &mut Vmcb, exception: Exception) {
-    let event = match exception {
-        Exception::InvalidOpcode => EventInjection::exception(INVALID_OPCODE, None),
-        Exception::GeneralProtection => EventInjection::exception(GENERAL_PROTECTION, Some(0)),
-    };
-    vmcb.control.event_injection = event;
+    let error_code = exception.error_code(vmcb.state.cr0);
+    vmcb.control.event_injection = EventInjection::exception(exception.vector(), error_code);
 }
 
 /// Lets the guest begin with an NMI and watches for its end.

@@ -6,13 +6,13 @@ use vmx::{
     BLOCKING_BY_NMI, EventInjection, ExitReason, InstructionError, Vmcs, exit_qualification, field,
 };
 
-use super::super::{Exit, PortAccess, Registers};
+use super::super::{Exception, Exit, PortAccess, Registers};
 use super::enter::Entered;
 use super::region::Current;
 use super::state;
 
-/// The vector of the machine-check exception.
-const MACHINE_CHECK: u8 = 18;
+const DEBUG: u8 = Exception::Debug.vector();
+const ALIGNMENT_CHECK: u8 = Exception::AlignmentCheck.vector();
 
 /// Why the guest stopped, and the length of the instruction that made it, if one did.
 pub fn decode(
@@ -52,7 +52,7 @@ fn without_length(vmcs: &mut Current<'_>, reason: ExitReason) -> Exit {
         ExitReason::INIT_SIGNAL => Exit::Init,
         ExitReason::EPT_VIOLATION => ept_violation(vmcs),
         ExitReason::CONTROL_REGISTER_ACCESS => control_register_access(vmcs),
-        ExitReason::EXCEPTION_OR_NMI if is_machine_check(vmcs) => Exit::MachineCheck,
+        ExitReason::EXCEPTION_OR_NMI => exception(vmcs),
         ExitReason::TRIPLE_FAULT => Exit::Shutdown,
         ExitReason::VMCALL
         | ExitReason::VMCLEAR
@@ -71,11 +71,17 @@ fn without_length(vmcs: &mut Current<'_>, reason: ExitReason) -> Exit {
         | ExitReason::MONITOR
         | ExitReason::MWAIT
         | ExitReason::RDPMC
-        | ExitReason::RSM => Exit::Privileged,
-        _ => Exit::Unknown {
-            code: reason.0.into(),
-            name: reason.name(),
-        },
+        | ExitReason::RSM
+        | ExitReason::SEAMCALL
+        | ExitReason::TDCALL => Exit::Privileged,
+        _ => unknown(reason),
+    }
+}
+
+const fn unknown(reason: ExitReason) -> Exit {
+    Exit::Unknown {
+        code: reason.0 as u64,
+        name: reason.name(),
     }
 }
 
@@ -134,7 +140,22 @@ fn control_register_access(vmcs: &mut Current<'_>) -> Exit {
     Exit::Settled
 }
 
-fn is_machine_check(vmcs: &Current<'_>) -> bool {
+/// An exception of the exception bitmap. Those that the guest gets are benign: what was being
+/// delivered when they came does not matter (SDM, section 31.7.1.1 "Reflecting Exceptions to
+/// Guest Software").
+fn exception(vmcs: &mut Current<'_>) -> Exit {
     let information = vmcs.read(field::EXIT_INTERRUPTION_INFORMATION);
-    EventInjection::exception_vector(information) == Some(MACHINE_CHECK)
+    match EventInjection::exception_vector(information) {
+        Some(DEBUG) => {
+            if EventInjection::is_by_int1(information) {
+                let length = vmcs.read(field::EXIT_INSTRUCTION_LENGTH);
+                state::advance(vmcs, length.into());
+            }
+            state::settle_debug_exception(vmcs);
+            Exit::Exception(Exception::Debug)
+        }
+        Some(ALIGNMENT_CHECK) => Exit::Exception(Exception::AlignmentCheck),
+        Some(state::MACHINE_CHECK) => Exit::MachineCheck,
+        _ => unknown(ExitReason::EXCEPTION_OR_NMI),
+    }
 }

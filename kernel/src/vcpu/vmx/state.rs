@@ -5,7 +5,7 @@ use core::arch::asm;
 
 use vmx::{
     BLOCKING_BY_MOV_SS, BLOCKING_BY_STI, CR0_HOST_OWNED, CR4_HOST_OWNED, Controls, EntryControls,
-    EventInjection, Vmcs, field, guest_state,
+    EventInjection, Vmcs, exit_qualification, field, guest_state,
 };
 use x86_64::instructions::segmentation::{CS, DS, SS, Segment as _};
 use x86_64::instructions::tables::{sgdt, sidt};
@@ -17,9 +17,11 @@ use super::region::Current;
 use super::{Shared, enter, features};
 use crate::cpu::core::Core;
 
-const INVALID_OPCODE: u8 = 6;
-const GENERAL_PROTECTION: u8 = 13;
-const MACHINE_CHECK: u32 = 18;
+/// The vector of the machine-check exception.
+pub const MACHINE_CHECK: u8 = 18;
+/// The exceptions that exit, by vector.
+const EXCEPTIONS: u32 =
+    1 << MACHINE_CHECK | 1 << Exception::Debug.vector() | 1 << Exception::AlignmentCheck.vector();
 const EFER_LMA: u64 = 1 << 10;
 const IA32_PAT: u32 = 0x277;
 
@@ -33,7 +35,7 @@ pub fn configure(vmcs: &mut Current<'_>, shared: &Shared) {
     if let Some(controls) = features::controls() {
         write_controls(vmcs, &controls);
     }
-    vmcs.write(field::EXCEPTION_BITMAP, 1 << MACHINE_CHECK);
+    vmcs.write(field::EXCEPTION_BITMAP, EXCEPTIONS);
     vmcs.write(field::XSS_EXITING_BITMAP, 0);
     let io_bitmaps = (&raw const *shared.permissions.io) as u64;
     vmcs.write(field::IO_BITMAP_A, io_bitmaps);
@@ -115,13 +117,18 @@ pub fn reset(vmcs: &mut Current<'_>, registers: &mut Registers, start: Start) {
     }
     registers.rbx = state.rbx;
     registers.rsi = state.rsi;
-    write_registers_outside(state.dr6);
+    write_dr6(state.dr6);
+    clear_cr2();
 }
 
-/// The VMCS has neither DR6 nor CR2: the guest's stay in the registers.
-fn write_registers_outside(dr6: u64) {
+/// The VMCS has no DR6: the guest's stays in the register.
+fn write_dr6(value: u64) {
     // SAFETY: DR6 only tells of debug exceptions, which root mode does not use.
-    unsafe { asm!("mov dr6, {}", in(reg) dr6, options(nomem, nostack, preserves_flags)) };
+    unsafe { asm!("mov dr6, {}", in(reg) value, options(nomem, nostack, preserves_flags)) };
+}
+
+/// Nor has it CR2.
+fn clear_cr2() {
     // SAFETY: CR2 only tells of page faults; root mode's end in a crash record.
     unsafe { asm!("mov cr2, {}", in(reg) 0_u64, options(nomem, nostack, preserves_flags)) };
 }
@@ -193,13 +200,29 @@ fn end_shadow(vmcs: &mut Current<'_>) {
     }
 }
 
-/// Lets the guest begin with an exception.
+/// Does to DR6 and DR7 what a debug exception does that is delivered, but neither one that exits
+/// nor one that is injected (SDM, section 28.1 "Architectural State Before a VM Exit", and section
+/// 27.6.1 "Vectored-Event Injection").
+pub fn settle_debug_exception(vmcs: &mut Current<'_>) {
+    let before: u64;
+    // SAFETY: reading DR6 has no effect: an exit has cleared DR7.GD.
+    unsafe { asm!("mov {}, dr6", out(reg) before, options(nomem, nostack, preserves_flags)) };
+    let qualification = vmcs.read(field::EXIT_QUALIFICATION);
+    write_dr6(exit_qualification::debug_status(qualification, before));
+    let control = exit_qualification::debug_control(vmcs.read(field::GUEST_DR7));
+    vmcs.write(field::GUEST_DR7, control);
+}
+
+/// Lets the guest begin with an exception. Its delivery ends a shadow; one that stayed would have
+/// to be told of a single step that is pending (SDM, section 27.3.1.5 "Checks on Guest Non-Register
+/// State"), which a debug exception that exits has taken back.
 pub fn inject(vmcs: &mut Current<'_>, exception: Exception) {
-    let event = match exception {
-        Exception::InvalidOpcode => EventInjection::exception(INVALID_OPCODE, None),
-        Exception::GeneralProtection => EventInjection::exception(GENERAL_PROTECTION, Some(0)),
-    };
-    write_event(vmcs, event);
+    end_shadow(vmcs);
+    let error_code = exception.error_code(vmcs.read(field::GUEST_CR0));
+    write_event(
+        vmcs,
+        EventInjection::exception(exception.vector(), error_code),
+    );
 }
 
 /// Lets the guest begin with an NMI. No CPU injects one in the shadow of a MOV SS, and some

@@ -1,14 +1,20 @@
-//! Prints without end: at its serial port, or with `virtio=1` on the console without exits.
+//! Prints without end: at its serial port, or with `virtio=1` on the console without exits. With
+//! `lines=1` it prints nothing but the ends of lines at its serial port, on all its cores, two at
+//! most.
 
 #![no_std]
 #![no_main]
 
 use test_guests::virtio::{Console, Descriptor, ENTRIES};
-use test_guests::{Verdict, command_line, ensure, guest, say, wait};
+use test_guests::{
+    Verdict, apic, command_line, ensure, guest, instruction, processors, say, smp, wait,
+};
 
 guest!(main);
 
 const LINE: &[u8; 64] = b"flood: the quick brown fox jumps over the lazy dog, once again\r\n";
+/// The 16550's transmitter.
+const TRANSMITTER: u16 = 0x3f8;
 /// A buffer of 4 KiB is full of it.
 const BUFFER_BYTES: u32 = 4096;
 
@@ -16,10 +22,28 @@ fn main() -> Verdict {
     if command_line::number("virtio") == Some(1) {
         return flood_without_exits();
     }
+    if command_line::number("lines") == Some(1) {
+        return flood_lines();
+    }
     for number in 0_u64.. {
         say!("flood {number}: the quick brown fox jumps over the lazy dog");
     }
     Ok(())
+}
+
+fn flood_lines() -> Verdict {
+    let own = apic::id();
+    if let Some(other) = processors::apic_ids().find(|id| *id != own) {
+        smp::start(other, print_line_ends)?;
+    }
+    print_line_ends();
+    Ok(())
+}
+
+fn print_line_ends() {
+    loop {
+        instruction::out8(TRANSMITTER, b'\n');
+    }
 }
 
 /// As much as the queue holds, and each buffer again as soon as it is taken: whoever takes

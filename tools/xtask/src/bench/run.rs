@@ -372,6 +372,7 @@ pub fn reason(exits: &Exits) -> &'static str {
         svm::ExitCode::MSR if exits.kind.register == vdev::msr::X2APIC_ICR => ExitReason::IcrWrite,
         svm::ExitCode::MSR => ExitReason::MsrWrite,
         svm::ExitCode::NPF => ExitReason::NestedPageFault,
+        svm::ExitCode::DEBUG | svm::ExitCode::ALIGNMENT_CHECK => ExitReason::Exception,
         svm::ExitCode::NMI => ExitReason::Nmi,
         svm::ExitCode::INIT => ExitReason::Init,
         svm::ExitCode::SHUTDOWN => ExitReason::Shutdown,
