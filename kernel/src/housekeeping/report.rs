@@ -28,8 +28,9 @@ pub fn report(custodies: &[Custody]) {
             .iter()
             .map(|one| one.lock().address)
             .collect();
+        let none = if functions.is_empty() { "none" } else { "" };
         log!(
-            "partition {}: cores {cores}, {} MiB of memory, functions {}",
+            "partition {}: cores {cores}, {} MiB of memory, functions {none}{}",
             partition.name,
             partition.memory.bytes() >> 20,
             list(functions.iter()),

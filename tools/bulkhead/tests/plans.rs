@@ -173,6 +173,13 @@ fn compiled_plan_is_a_bundle_with_each_image_once() {
     let compiled = bulkhead(&["compile", "-o", output.to_str().unwrap()], &example);
     assert_eq!(compiled.status.code(), Some(0), "{compiled:?}");
     let bytes = std::fs::read(&output).unwrap();
+    let again = bulkhead(
+        &["compile", "--json", "-o", output.to_str().unwrap()],
+        &example,
+    );
+    let answer = json(&again);
+    assert_eq!(answer["output"], output.to_str().unwrap());
+    assert_eq!(answer["bytes"], bytes.len());
     let bundle = Bundle::parse(&bytes).unwrap();
     let plan = plan::decode(bundle.entry(plan::ImageIndex(0)).unwrap()).unwrap();
     assert_eq!(plan, plan::source::load(&example).unwrap().plan);

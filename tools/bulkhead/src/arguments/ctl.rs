@@ -69,14 +69,14 @@ pub enum CtlCommand {
     List,
     /// Show all about a partition, or about the machine if none is named.
     Show {
-        /// The partition.
+        /// Its name, see `ctl list`; the machine if none.
         partition: Option<String>,
     },
     /// Start a stopped partition.
     Start(Starting),
     /// Stop a partition: its guest is asked first, then forced.
     Stop(Stopping),
-    /// Stop a partition and start it again, with memory and images as at its first start.
+    /// Stop a partition and start it again, with cleared memory and the images in use.
     Restart(Stopping),
     /// Use a partition's console. Ctrl-] leaves it.
     ///
@@ -87,11 +87,11 @@ pub enum CtlCommand {
     Events(Follow),
     /// Say what the IOMMU refused: DMA and interrupts.
     Faults(Follow),
-    /// Print Bulkhead's own messages.
+    /// Print Bulkhead's own messages; with --json those for programs as well.
     Log(Follow),
     /// Print the counters of a partition, or of all: exits by reason, denied accesses, faults.
     Counters {
-        /// The partition.
+        /// Its name, see `ctl list`; all if none.
         partition: Option<String>,
     },
     /// Replace an image of a partition; its next start uses it.
@@ -119,7 +119,7 @@ pub enum CtlCommand {
 
 #[derive(Debug, Args)]
 pub struct Replacing {
-    /// The partition.
+    /// Its name, see `ctl list`.
     pub partition: String,
     /// Which of its images.
     pub part: Part,
@@ -133,7 +133,7 @@ pub struct Replacing {
 
 #[derive(Debug, Args)]
 pub struct Starting {
-    /// The partition.
+    /// Its name, see `ctl list`.
     pub partition: String,
     /// Do not wait until it runs.
     #[arg(long)]
@@ -142,7 +142,7 @@ pub struct Starting {
 
 #[derive(Debug, Args)]
 pub struct Stopping {
-    /// The partition.
+    /// Its name, see `ctl list`.
     pub partition: String,
     /// Do not ask the guest: take its cores at once.
     #[arg(long)]
@@ -157,7 +157,7 @@ pub struct Stopping {
 
 #[derive(Debug, Args)]
 pub struct Console {
-    /// The partition.
+    /// Its name, see `ctl list`.
     pub partition: String,
     /// How much of what the guest has printed before is shown.
     #[arg(long, value_name = "BYTES", default_value_t = 4096)]
@@ -172,7 +172,8 @@ pub struct Follow {
     /// Go on as more comes, until interrupted.
     #[arg(short, long)]
     pub follow: bool,
-    /// Begin with this one, by number; the log counts bytes.
+    /// Leave out what came before: the number of the first event or fault, as --json has it, or
+    /// the first byte of the log.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub from: u64,
 }

@@ -7,6 +7,7 @@ use mgmt_proto::{Event, EventKind, Fault};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::people::ForPeople;
 use super::{json, seal};
 use crate::arguments::Follow;
 use crate::channel::{Client, Records};
@@ -40,6 +41,7 @@ pub fn faults(client: &mut Client, follow: &Follow, format: Format) -> Result<()
 /// `bulkhead ctl log`
 pub fn log(client: &mut Client, follow: &Follow, format: Format) -> Result<(), Problem> {
     let mut from = follow.from;
+    let mut people = ForPeople::default();
     loop {
         let log = match client.log(from) {
             Err(Problem::Restarted) if follow.follow => {
@@ -52,7 +54,7 @@ pub fn log(client: &mut Client, follow: &Follow, format: Format) -> Result<(), P
         from = log.next();
         if !log.bytes.is_empty() {
             match format {
-                Format::Text => output::write(&log.bytes)?,
+                Format::Text => output::write(&people.take(&log.bytes))?,
                 Format::Json => output::line(
                     &json!({
                         "first": log.first,
@@ -66,7 +68,7 @@ pub fn log(client: &mut Client, follow: &Follow, format: Format) -> Result<(), P
             continue;
         }
         if !follow.follow {
-            return Ok(());
+            return output::write(&people.end());
         }
         thread::sleep(PAUSE);
     }

@@ -7,6 +7,7 @@ mod follow;
 mod json;
 mod lifecycle;
 mod list;
+mod people;
 mod replace;
 mod seal;
 mod show;

@@ -82,7 +82,7 @@ impl Metrics {
             ("bad-message", dropped.bad_message),
         ];
         let kinds = kinds.map(|(kind, count)| (vec![("kind", kind.to_owned())], count));
-        self.counter("channel_dropped_frames", "What was no message", kinds);
+        self.counter("channel_dropped_frames", "Frames dropped, by reason", kinds);
         for (name, help, count) in [
             (
                 "channel_requests",
@@ -119,7 +119,11 @@ impl Metrics {
                 (labels, u64::from(one.state == state))
             })
         });
-        self.gauge("partition_state", "1 for the state that it is in", states);
+        self.gauge(
+            "partition_state",
+            "1 for the state that the partition is in",
+            states,
+        );
         let each = |value: fn(&Summary) -> u64| {
             let values = partitions
                 .iter()
@@ -127,13 +131,13 @@ impl Metrics {
             values.collect::<Vec<_>>()
         };
         let cores = each(|one| one.cores.into());
-        self.gauge("partition_cores", "Its cores", cores);
+        self.gauge("partition_cores", "Cores of the partition", cores);
         let memory = each(|one| one.memory_bytes);
-        self.gauge("partition_memory_bytes", "Its memory", memory);
+        self.gauge("partition_memory_bytes", "Memory of the partition", memory);
         let restarts = each(|one| one.restarts.into());
         self.counter(
             "partition_restarts",
-            "How often it was started again",
+            "How often the partition was started again",
             restarts,
         );
     }
@@ -148,21 +152,25 @@ impl Metrics {
                 (labels, one.exits.of(reason))
             })
         });
-        self.counter("partition_exits", "Its exits", exits);
+        self.counter(
+            "partition_exits",
+            "Exits of the partition, by reason",
+            exits,
+        );
         for (name, help, value) in [
             (
                 "partition_denied",
-                "Accesses that it was denied",
+                "Accesses that the partition was denied",
                 (|one| one.denied) as fn(&Counters) -> u64,
             ),
             (
                 "partition_faults",
-                "Requests of its functions that the IOMMU refused",
+                "Requests of the partition's functions that the IOMMU refused",
                 |one| one.faults,
             ),
             (
                 "partition_console_dropped_bytes",
-                "What its guest printed and nobody can read",
+                "Bytes that the guest printed and nobody can read",
                 |one| one.console_dropped_bytes,
             ),
         ] {

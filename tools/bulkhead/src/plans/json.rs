@@ -1,18 +1,19 @@
 //! What `--json` prints: one object on one line.
 
-use plan::Plan;
 use plan::source::{Diagnostic, Label, Report};
 use serde_json::{Value, json};
 
-/// The plan breaks no rule.
-pub fn accepted(file: &str, plan: &Plan) -> String {
-    let partitions: Vec<_> = plan
-        .partitions
-        .iter()
-        .map(|one| one.name.as_str())
-        .collect();
-    json!({ "file": file, "accepted": true, "partitions": partitions, "violations": [] })
-        .to_string()
+use super::Done;
+
+/// The plan breaks no rule; where its boot module was written, if it was.
+pub fn accepted(file: &str, partitions: &[&str], done: Done<'_>) -> String {
+    let mut object =
+        json!({ "file": file, "accepted": true, "partitions": partitions, "violations": [] });
+    if let (Value::Object(fields), Done::Written { output, bytes }) = (&mut object, done) {
+        fields.insert("output".into(), json!(output.display().to_string()));
+        fields.insert("bytes".into(), json!(bytes));
+    }
+    object.to_string()
 }
 
 /// The plan breaks the rules of `report`.

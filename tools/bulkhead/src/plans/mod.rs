@@ -19,7 +19,7 @@ use crate::problem::Problem;
 /// `bulkhead plan check`
 pub fn check(input: &Input) -> ExitCode {
     match read(input) {
-        Ok(compiled) => announce(input, &compiled, "the plan breaks no rule"),
+        Ok(compiled) => announce(input, &compiled, Done::Checked),
         Err(report) => refuse(input, &report),
     }
 }
@@ -38,8 +38,8 @@ pub fn compile(input: &Input, output: &Path) -> ExitCode {
     if let Err(problem) = destination.write(&bundle, sources(input, &compiled)) {
         return finish(input, Err(problem));
     }
-    let written = format!("{} bytes written to {}", bundle.len(), output.display());
-    announce(input, &compiled, &written)
+    let bytes = bundle.len();
+    announce(input, &compiled, Done::Written { output, bytes })
 }
 
 /// `bulkhead plan show`
@@ -77,21 +77,29 @@ fn sources<'a>(input: &'a Input, compiled: &'a Compiled) -> impl Iterator<Item =
     std::iter::once(Source::Plan(&input.file)).chain(compiled.image_files.iter().map(image))
 }
 
-fn announce(input: &Input, compiled: &Compiled, what: &str) -> ExitCode {
+/// What was done with a plan that breaks no rule.
+#[derive(Debug, Clone, Copy)]
+enum Done<'a> {
+    /// Nothing more.
+    Checked,
+    /// Its boot module was written.
+    Written { output: &'a Path, bytes: usize },
+}
+
+fn announce(input: &Input, compiled: &Compiled, done: Done<'_>) -> ExitCode {
+    let file = input.file.display().to_string();
+    let partitions = compiled.plan.partitions.iter();
+    let names: Vec<_> = partitions.map(|one| one.name.as_str()).collect();
     let text = if input.json {
-        json::accepted(&input.file.display().to_string(), &compiled.plan)
+        json::accepted(&file, &names, done)
     } else {
-        let names: Vec<_> = compiled
-            .plan
-            .partitions
-            .iter()
-            .map(|one| one.name.as_str())
-            .collect();
-        format!(
-            "{}: {what} (partitions: {})",
-            input.file.display(),
-            names.join(", ")
-        )
+        let what = match done {
+            Done::Checked => "the plan breaks no rule".to_owned(),
+            Done::Written { output, bytes } => {
+                format!("{bytes} bytes written to {}", output.display())
+            }
+        };
+        format!("{file}: {what} (partitions: {})", names.join(", "))
     };
     finish(input, output::line(&text))
 }

@@ -16,16 +16,19 @@ pub fn render(report: &Report) -> String {
 
 fn draw(report: &Report) -> Result<String, fmt::Error> {
     let source = NamedSource::new(&report.file, report.source.clone());
-    let handler = GraphicalReportHandler::new();
     let mut text = String::new();
     for diagnostic in &report.diagnostics {
         let violation = Violation {
             diagnostic,
             source: &source,
         };
+        // Where miette has a help, the plain text has a remedy.
+        let remedy = format!("= remedy: {}", diagnostic.remedy);
+        let handler = GraphicalReportHandler::new().with_footer(remedy);
         handler.render_report(&mut text, &violation)?;
         text.push('\n');
     }
+    text.push_str(&report.verdict());
     Ok(text)
 }
 
@@ -47,10 +50,6 @@ impl std::error::Error for Violation<'_> {}
 impl miette::Diagnostic for Violation<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(self.diagnostic.rule))
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(&self.diagnostic.remedy))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -82,6 +81,8 @@ mod tests {
             "core-used-twice",
             "give each core to one partition",
             "refused here",
+            "= remedy: ",
+            ": 1 violation, plan refused",
         ] {
             assert!(text.contains(part), "{text}");
         }

@@ -1,6 +1,8 @@
 //! The screen of `bulkhead top`.
 
-use mgmt_proto::State;
+mod columns;
+mod title;
+
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
@@ -8,19 +10,24 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph, Row, Table, TableState, Wrap};
 use vdev::exit_reason::ExitReason;
 
-use super::model::{Model, Partition, View};
+use super::model::{Model, View};
 use crate::ctl::event_line;
-use crate::text;
 
 /// The most lines that the partitions take.
 const MOST_PARTITIONS: u16 = 12;
-/// The width below which the partitions' memory and last stop are left out.
-const NARROW: u16 = 100;
+/// The width below which nothing is drawn.
+const NARROWEST: u16 = 60;
 /// The width of the exits' pane.
 const EXITS_WIDTH: u16 = 42;
 
 /// Draws all of it.
 pub fn draw(frame: &mut Frame<'_>, model: &Model) {
+    if frame.area().width < NARROWEST {
+        let text = format!("too narrow: {NARROWEST} columns are needed");
+        let text = Paragraph::new(text).wrap(Wrap { trim: true });
+        frame.render_widget(text, frame.area());
+        return;
+    }
     let partitions = u16::try_from(model.partitions.len()).unwrap_or(u16::MAX);
     let partitions = partitions.clamp(1, MOST_PARTITIONS).saturating_add(3);
     let [title, table, rest, problem, keys] = Layout::vertical([
@@ -31,7 +38,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model) {
         Constraint::Length(1),
     ])
     .areas(frame.area());
-    draw_title(frame, model, title);
+    title::draw(frame, model, title);
     draw_partitions(frame, model, table);
     match model.view {
         View::Console => draw_console(frame, model, rest),
@@ -51,110 +58,18 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model) {
     draw_keys(frame, keys);
 }
 
-fn draw_title(frame: &mut Frame<'_>, model: &Model, area: Rect) {
-    let machine = model.machine.as_ref().map_or_else(
-        || "connecting".to_owned(),
-        |machine| {
-            format!(
-                "Bulkhead {}  {}  plan {:08x}  up {}",
-                machine.build,
-                machine.back_end,
-                machine.plan_crc32c,
-                text::duration(u64::try_from(model.uptime.as_millis()).unwrap_or(u64::MAX))
-            )
-        },
-    );
-    let left = Line::from(vec![
-        Span::from(format!(" {}  ", model.address)).bold(),
-        Span::from(machine),
-    ]);
-    let answer = format!(" answers in {} ms ", model.answer_time.as_millis());
-    let width = u16::try_from(answer.len()).unwrap_or(u16::MAX);
-    let [start, end] =
-        Layout::horizontal([Constraint::Min(0), Constraint::Length(width)]).areas(area);
-    frame.render_widget(left, start);
-    frame.render_widget(Line::from(answer), end);
-}
-
 fn draw_partitions(frame: &mut Frame<'_>, model: &Model, area: Rect) {
-    let headings = Row::new([
-        Line::from("NAME"),
-        Line::from("STATE"),
-        right("FOR"),
-        right("CORES"),
-        right("MEMORY"),
-        right("RESTARTS"),
-        right("EXITS"),
-        right("PER S"),
-        right("DENIED"),
-        right("FAULTS"),
-        Line::from("LAST STOP"),
-    ]);
-    let rows = model.partitions.iter().map(partition_row);
-    let table = Table::new(rows, widths(model, area.width))
+    let columns = columns::fitting(model, area.width);
+    let headings = Row::new(columns.iter().map(|column| column.heading_line()));
+    let cells = |one| Row::new(columns.iter().map(move |column| column.cell(one)));
+    let rows: Vec<_> = model.partitions.iter().map(cells).collect();
+    let table = Table::new(rows, columns.iter().map(|column| column.width))
         .header(headings.style(Modifier::DIM))
         .block(Block::bordered().title(" Partitions "))
         .highlight_symbol("\u{203a}")
         .row_highlight_style(Modifier::REVERSED);
     let mut state = TableState::new().with_selected(model.selected_index());
     frame.render_stateful_widget(table, area, &mut state);
-}
-
-/// The widths of the partitions' columns.
-fn widths(model: &Model, width: u16) -> [Constraint; 11] {
-    let name = longest(model, |one| one.summary.name.to_string(), 4);
-    let cores = longest(model, cores, 5);
-    let (memory, last_stop) = if width < NARROW {
-        (0, Constraint::Length(0))
-    } else {
-        (8, Constraint::Fill(1))
-    };
-    let widths = [name, 8, 11, cores, memory, 8, 9, 7, 7, 6];
-    let mut constraints = [last_stop; 11];
-    for (constraint, width) in constraints.iter_mut().zip(widths) {
-        *constraint = Constraint::Length(width);
-    }
-    constraints
-}
-
-/// The width of the longest of the partitions' texts, from `least` to 20.
-fn longest(model: &Model, text: impl Fn(&Partition) -> String, least: u16) -> u16 {
-    let lengths = model.partitions.iter().map(|one| text(one).len());
-    let longest = u16::try_from(lengths.max().unwrap_or(0)).unwrap_or(u16::MAX);
-    longest.clamp(least, 20)
-}
-
-fn partition_row(partition: &Partition) -> Row<'static> {
-    let summary = &partition.summary;
-    let count = |count: Option<u64>| right(count.map_or("-".into(), |count| count.to_string()));
-    let counters = partition.counters.as_ref();
-    let last_stop = summary.last_stop.map(|cause| cause.to_string());
-    Row::new([
-        Line::from(summary.name.to_string()),
-        Line::from(summary.state.name()).style(style_of(summary.state)),
-        right(text::duration(summary.in_state_milliseconds)),
-        right(cores(partition)),
-        right(text::size(summary.memory_bytes)),
-        right(summary.restarts.to_string()),
-        count(counters.map(|one| one.exits.total())),
-        right(rate(partition.rate())),
-        count(counters.map(|one| one.denied)),
-        count(counters.map(|one| one.faults)),
-        Line::from(last_stop.unwrap_or_default()),
-    ])
-}
-
-fn cores(partition: &Partition) -> String {
-    text::cores(&partition.cores)
-}
-
-fn style_of(state: State) -> Style {
-    match state {
-        State::Running => Style::new().fg(Color::Green),
-        State::Starting | State::Stopping => Style::new().fg(Color::Yellow),
-        State::Stopped => Style::new().add_modifier(Modifier::DIM),
-        State::Failed => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
-    }
 }
 
 fn draw_exits(frame: &mut Frame<'_>, model: &Model, area: Rect) {

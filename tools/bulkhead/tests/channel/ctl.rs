@@ -330,6 +330,29 @@ fn the_log_comes_whole() {
 }
 
 #[test]
+fn what_the_log_says_to_programs_is_hidden_from_people() {
+    let mut machine = Machine::example();
+    let lines = |number: u32| {
+        format!(
+            "[bulkhead] line {number}\n[bulkhead] json {{\"event\":\"halted\"}}\n[alpha] json {{}}\n"
+        )
+    };
+    machine.log = (0..300).map(lines).collect::<String>().into();
+    machine.log.extend(b"[bulkhead] unfinished");
+    let log = String::from_utf8(machine.log.clone()).unwrap();
+    let bench = Bench::with(machine, Line::Good);
+    let text = bench.text(&["log"]);
+    let expected = log.replace("[bulkhead] json {\"event\":\"halted\"}\n", "");
+    assert!(text == expected, "{text}");
+    let all: String = bench
+        .json(&["log"])
+        .iter()
+        .map(|part| part["text"].as_str().unwrap())
+        .collect();
+    assert!(all == log, "{all}");
+}
+
+#[test]
 fn counters_are_those_of_one_or_of_all() {
     let bench = Bench::new(Line::Good);
     let text = bench.text(&["counters", "alpha"]);

@@ -73,6 +73,8 @@ fn a_scrape_has_what_the_machine_says_now() {
         "bulkhead_partition_exits_total{partition=\"alpha\",reason=\"port-io\"} 682",
         "bulkhead_partition_denied_total{partition=\"alpha\"} 307",
         "bulkhead_channel_dropped_frames_total{kind=\"bad-crc\"} 0",
+        "# HELP bulkhead_channel_dropped_frames Frames dropped, by reason.",
+        "# HELP bulkhead_partition_cores Cores of the partition.",
         "# TYPE bulkhead_uptime_seconds gauge",
         "# EOF",
     ] {

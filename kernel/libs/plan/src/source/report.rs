@@ -87,6 +87,14 @@ impl Report {
         }
     }
 
+    /// What comes of it, for people.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        let count = self.diagnostics.len();
+        let plural = if count == 1 { "" } else { "s" };
+        format!("{}: {count} violation{plural}, plan refused", self.file)
+    }
+
     fn write_label(
         &self,
         formatter: &mut fmt::Formatter<'_>,
@@ -189,13 +197,7 @@ impl fmt::Display for Report {
             }
             writeln!(formatter, "      = remedy: {remedy}\n")?;
         }
-        let count = self.diagnostics.len();
-        let plural = if count == 1 { "" } else { "s" };
-        writeln!(
-            formatter,
-            "{}: {count} violation{plural}, plan refused",
-            self.file
-        )
+        writeln!(formatter, "{}", self.verdict())
     }
 }
 

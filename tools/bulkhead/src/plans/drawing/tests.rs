@@ -47,7 +47,9 @@ functions  02:00.0 . AB..
 #  Bulkhead  core 0
 A  alpha     core 1     640 MiB  VF 1 of 02:00.0 with namespace 2
 B  beta      cores 2-3  640 MiB  VF 2 of 02:00.0 with namespace 3
-.  nobody               620 MiB  02:00.0, VFs 3-4 of 02:00.0"
+.  nobody               620 MiB  02:00.0, VFs 3-4 of 02:00.0
+
+Bulkhead's own memory comes from nobody's."
     );
 }
 

@@ -111,5 +111,6 @@ fn legend(drawing: &Drawing) -> String {
             drawing.functions_of(owner),
         ]
     };
-    table(headings, &drawing.owners().map(row).collect::<Vec<_>>())
+    let owners = table(headings, &drawing.owners().map(row).collect::<Vec<_>>());
+    format!("{owners}\n\nBulkhead's own memory comes from nobody's.")
 }

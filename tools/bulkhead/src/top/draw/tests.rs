@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use addr::ApicId;
-use mgmt_proto::{Counters, Event, EventKind, ExitCounts, Name, StopCause, Summary};
+use mgmt_proto::{Counters, Event, EventKind, ExitCounts, Name, State, StopCause, Summary};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -142,6 +142,36 @@ fn a_problem_is_shown_whole_and_the_last_state_stays() {
     assert!(words.contains(problem), "{shown}");
     assert!(words.contains("beta running"), "{shown}");
     assert!(words.contains("q leave"), "{shown}");
+}
+
+#[test]
+fn a_narrow_screen_has_fewer_columns_and_none_is_cut() {
+    let mut model = model();
+    model.address = "unix:/tmp/bulkhead-31474-0.channel".to_owned();
+    for (width, has, has_not) in [
+        (
+            80,
+            ["beta", "2-3", "4.2 s", "PER S"],
+            ["LAST STOP", "plan 0bad"],
+        ),
+        (
+            60,
+            ["beta", "running", "4.2 s", "PER S"],
+            ["MEMORY", "answers in"],
+        ),
+    ] {
+        let shown = screen(&model, width, 24);
+        for text in has {
+            assert!(shown.contains(text), "{text} at {width}\n{shown}");
+        }
+        for text in has_not {
+            assert!(!shown.contains(text), "{text} at {width}\n{shown}");
+        }
+        let title = shown.lines().next().unwrap();
+        assert!(title.ends_with("up 3 h 12 min"), "{shown}");
+    }
+    let shown = screen(&model, 59, 24);
+    assert_eq!(shown.trim(), "too narrow: 60 columns are needed");
 }
 
 #[test]
