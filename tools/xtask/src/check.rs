@@ -14,7 +14,7 @@ use crate::progress;
 use crate::run::{self, LISTEN, Prepared, Screen};
 
 /// What the example may take of memory, images apart.
-const MOST_RESIDENT_BYTES: u64 = 640 << 10;
+const MOST_RESIDENT_BYTES: u64 = 512 << 10;
 /// What the example may take of instructions, the clearing of memory apart.
 const MOST_BOOT_INSTRUCTIONS: u64 = 5_000_000;
 
