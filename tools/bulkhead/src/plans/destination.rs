@@ -29,14 +29,12 @@ impl Destination<'_> {
     pub fn write<'s>(
         self,
         bytes: &[u8],
-        sources: impl Iterator<Item = Source<'s>>,
+        mut sources: impl Iterator<Item = Source<'s>>,
     ) -> Result<(), Problem> {
         // What is not there yet is nothing that was read.
         let existing = fs::canonicalize(self.path).ok();
         if let Some(existing) = &existing {
-            sources
-                .into_iter()
-                .try_for_each(|source| self.spare(source, existing))?;
+            sources.try_for_each(|source| self.spare(source, existing))?;
         }
         let path = existing.as_deref().unwrap_or(self.path);
         let written = match fs::metadata(path) {

@@ -26,8 +26,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, area: Rect) {
         }
         parts.retain(|part| part.rank != last);
     }
-    let is_answer = |part: &Part| part.rank == ANSWER;
-    let answer = parts.pop_if(|part| is_answer(part));
+    let answer = parts.pop_if(|part| part.rank == ANSWER);
     let answer = answer.map_or_else(String::new, |part| part.text);
     let mut spans = parts.into_iter().map(|part| Span::from(part.text));
     let address = spans.next().map(Stylize::bold);
