@@ -39,6 +39,8 @@ fn main() -> Verdict {
         one_by_one(other, what)?;
     }
     STATE.store(SPIN, Ordering::Release);
+    // It makes no more exits from here on, and must have left its last one: see `go_round`.
+    go_round(other)?;
     in_the_handler(other)?;
     storm(other)?;
     one_by_one(own, "itself")
@@ -56,6 +58,18 @@ fn run() {
             _ => {}
         }
     }
+}
+
+/// Waits until the other core has gone round, in a state that was set before.
+///
+/// An NMI that comes right before a guest is entered is injected after an INIT that a hypervisor
+/// sends itself. Bochs drops that INIT, where a processor keeps it: there the NMI waits for the
+/// guest's next exit, and a guest that makes none does not get it.
+fn go_round(core: u32) -> Verdict {
+    let first = TURNS.load(Ordering::Acquire);
+    let goes_on = wait::busy(|| TURNS.load(Ordering::Acquire).wrapping_sub(first) > 1);
+    ensure!(goes_on, "core {core} stands still");
+    Ok(())
 }
 
 fn strike(core: u32) -> Verdict {
@@ -113,9 +127,7 @@ fn storm(core: u32) -> Verdict {
     for _ in 0..STORM {
         strike(core)?;
     }
-    let turns = TURNS.load(Ordering::Acquire);
-    let goes_on = wait::busy(|| TURNS.load(Ordering::Acquire) != turns);
-    ensure!(goes_on, "core {core} stands still");
+    go_round(core)?;
     wait::pass(QUIET_TICKS);
     let arrived = received(NMI).wrapping_sub(first);
     ensure!((1..=STORM).contains(&arrived), "{arrived} NMIs of {STORM}");
