@@ -73,6 +73,9 @@ const SAME: u64 = 0;
 /// Two runs are equal but for waits on the emulated devices; and every change of the code moves
 /// these numbers a little.
 const SIZE_PERCENT: u64 = 2;
+/// The start of the further partitions' cores is in it, and how often the housekeeping core looks
+/// whether they have come: 3 % between runs.
+const BRING_UP_PERCENT: u64 = 10;
 /// What Linux does depends on time.
 const LINUX_PERCENT: u64 = 10;
 
@@ -171,7 +174,7 @@ impl Results {
         let added = all.saturating_sub(alone) / 2;
         let what = "instructions that a further partition adds to the boot";
         self.add("boot_partition", what, added, 300_000);
-        self.within(SIZE_PERCENT);
+        self.within(BRING_UP_PERCENT);
         Ok(())
     }
 
