@@ -147,7 +147,7 @@ fn a_problem_is_shown_whole_and_the_last_state_stays() {
 #[test]
 fn a_narrow_screen_has_fewer_columns_and_none_is_cut() {
     let mut model = model();
-    model.address = "unix:/tmp/bulkhead-31474-0.channel".to_owned();
+    model.address = "unix:/run/bulkhead-31474-0.channel".to_owned();
     for (width, has, has_not) in [
         (
             80,
